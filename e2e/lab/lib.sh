@@ -60,12 +60,12 @@ stop() { # NAME [SECONDS]: TERM to the process and its group, KILL after SECONDS
   [ -n "$b" ] || return 0
   rm -f "$RUN/$n.pid"
   if [ "$(born "$p")" = "$b" ]; then
-    kill -TERM -- "-$p" 2>/dev/null
+    kill -TERM -- "-$p" 2>/dev/null || true
     for ((i = 0; i < ${2:-10} * 10; i++)); do born "$p" >/dev/null || break; sleep 0.1; done
   elif born "$p" >/dev/null; then
     return 0 # the number belongs to somebody else, so our group is gone
   fi
-  kill -KILL -- "-$p" 2>/dev/null
+  kill -KILL -- "-$p" 2>/dev/null || true
   return 0
 }
 
@@ -80,10 +80,41 @@ wait_for() { # NAME SECONDS COMMAND...: until COMMAND succeeds; dies when proces
 }
 
 rss() { # MiB of resident memory of everything started here, children included
-  local f p b
-  for f in "$RUN"/*.pid; do
-    read -r p b <"$f" && cat /proc/"$p"/status "$(printf '/proc/%s/status ' $(pgrep -s "$p"))" 2>/dev/null
+  local d s mine=" "
+  for d in "$RUN"/*.pid; do mine+="$(pid "$(basename "$d" .pid)") "; done
+  for d in /proc/[0-9]*; do
+    { s=$(<"$d/stat"); } 2>/dev/null || continue
+    # shellcheck disable=SC2086
+    set -- ${s##*) } # state, parent, group, session
+    case $mine in *" $4 "*) cat "$d/status" 2>/dev/null || true ;; esac
   done | awk '/^VmRSS/ { s += $2 } END { print int(s / 1024) }'
+}
+
+# packages NAME...: installs what is missing, without letting any of them start a daemon
+packages() {
+  local p log="$DRAWBRIDGE_CACHE/apt.log" policy=/usr/sbin/policy-rc.d t=$SECONDS missing=""
+  for p; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+  done
+  [ -n "$missing" ] || return 0
+  [ "$(id -u)" = 0 ] || die "missing packages, run as root:$missing"
+  say "installing, log in $log:$missing"
+  (
+    lock "$DRAWBRIDGE_CACHE/apt.lock"
+    # maintainer scripts ask policy-rc.d before they start a service
+    if [ ! -e $policy ]; then
+      trap 'rm -f $policy' EXIT
+      printf '#!/bin/sh\nexit 101\n' >$policy
+      chmod 755 $policy
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt="apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3"
+    $apt update >"$log" 2>&1 9>&- || say "apt-get update failed, trying with what is known"
+    # shellcheck disable=SC2086
+    $apt install -y --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold \
+      $missing >>"$log" 2>&1 </dev/null 9>&-
+  ) || { tail -n 20 "$log" >&2; die "apt-get, see $log"; }
+  say "installed in $((SECONDS - t)) s"
 }
 
 # --- ports ----------------------------------------------------------------------

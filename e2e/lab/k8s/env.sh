@@ -11,6 +11,7 @@ K8SLAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 RUN="$K8SLAB_DIR/run" LOG="$K8SLAB_DIR/log" pki="$K8SLAB_DIR/pki"
 export PATH="$K8SLAB_BIN:$PATH" KUBECONFIG="$K8SLAB_DIR/kubeconfig"
 
+BASE_PORTS=(26443 22379 22380 26257)
 ports() { # after choose_offset
   local off
   off=$(cat "$K8SLAB_DIR/offset" 2>/dev/null || echo 0)

@@ -222,14 +222,25 @@ def write(ids, nets):
             f.write('export OS_%s=%s\n' % (k, v))
 
 
+def add_id(name, value):
+    with open(STATE + '/lab.env', 'a', encoding='utf-8') as f:
+        f.write('%s=%s\n' % (name, value))
+    with open(STATE + '/lab.json', encoding='utf-8') as f:
+        info = json.load(f)
+    info['ids'][name] = value
+    with open(STATE + '/lab.json', 'w', encoding='utf-8') as f:
+        json.dump(info, f, indent=1)
+
+
 def octavia():
     o = OCTAVIA + '/v2/lbaas'
     for name, data in (('single', {'loadbalancer_topology': 'SINGLE'}),
                        ('ha', {'loadbalancer_topology': 'ACTIVE_STANDBY'})):
         prof = ensure(o, 'flavorprofile', name, {'provider_name': 'amphora',
                                                  'flavor_data': json.dumps(data)})
-        ensure(o, 'flavor', name, {'flavor_profile_id': prof['id'], 'enabled': True,
-                                   'description': name + ' topology'})
+        flavor = ensure(o, 'flavor', name, {'flavor_profile_id': prof['id'], 'enabled': True,
+                                            'description': name + ' topology'})
+        add_id('FLAVOR_%s_ID' % name.upper(), flavor['id'])
     prof = ensure(o, 'availability_zone_profile', 'az1', {
         'provider_name': 'amphora', 'availability_zone_data': json.dumps({'compute_zone': 'az1'})},
         coll='availabilityzoneprofiles')
