@@ -1,0 +1,2 @@
+// Package policies exports the policy bundle that ships with Drawbridge.
+package policies

@@ -1,0 +1,3 @@
+module drawbridge.dev/policies
+
+go 1.26.0
