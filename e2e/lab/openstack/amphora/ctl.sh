@@ -22,7 +22,10 @@ fi
 br() { echo "ob${1:0:11}"; }                 # bridge of a Neutron network
 ns() { echo "oslab-${1:0:8}"; }              # network namespace of an amphora
 veth() { echo "ov${1:0:11}"; }               # host side of a port
-pid1() { pgrep -P "$(cat "$ROOT/$1/unshare.pid" 2>/dev/null || echo 0)" 2>/dev/null | head -n 1; }
+pid1() { # the first process of an amphora
+  local p b
+  { read -r p b <"$ROOT/$1/unshare.pid"; } 2>/dev/null && [ "$(born "$p")" = "$b" ] && pgrep -P "$p" | head -n 1
+}
 ensure_bridge() {
   local b; b=$(br "$1")
   [ -e "/sys/class/net/$b" ] || ip link show "$b" >/dev/null 2>&1 && return 0
@@ -62,7 +65,7 @@ boot)
   ip -n "$n" link set lo up
   setsid nsenter --net="/run/netns/$n" unshare --mount --uts --ipc --pid --cgroup --fork --kill-child \
     "$LAB_DIR/amphora/init.sh" "$ROOT/$id" "$name" "${mgmt:-}" >"$ROOT/$id/console.log" 2>&1 </dev/null &
-  echo $! >"$ROOT/$id/unshare.pid"
+  echo "$! $(born $!)" >"$ROOT/$id/unshare.pid"
   for i in $(seq 100); do [ -n "$(pid1 "$id")" ] && break; sleep 0.02; done
   [ -n "$(pid1 "$id")" ] || { cat "$ROOT/$id/console.log"; exit 1; }
   ;;
@@ -90,8 +93,7 @@ unplug)
 destroy)
   id=$2; p=$(pid1 "$id")
   [ -n "$p" ] && kill -KILL "$p"
-  u=$(cat "$ROOT/$id/unshare.pid" 2>/dev/null)
-  for i in $(seq 50); do [ -n "$u" ] && kill -0 "$u" 2>/dev/null || break; sleep 0.05; done
+  for i in $(seq 50); do [ -n "$(pid1 "$id")" ] || break; sleep 0.05; done
   ip netns del "$(ns "$id")" 2>/dev/null
   mkdir -p "$LOG/amphorae" && cp "$ROOT/$id/console.log" "$LOG/amphorae/$id.console.log" 2>/dev/null
   exit 0 ;;
