@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"drawbridge.dev/services/auditor"
+	"drawbridge.dev/services/executor"
+	"drawbridge.dev/services/internal/bus"
+	"drawbridge.dev/services/internal/listen"
+	"drawbridge.dev/services/policy"
+	"drawbridge.dev/services/watcher"
+)
+
+// targets are the services that --target can name, in the order of a change's trip.
+var targets = []string{"watcher", "policy", "executor", "auditor"}
+
+// config is the one YAML file: a section per service, and what they share.
+type config struct {
+	Data     string          `yaml:"data"` // folder of what is kept: streams, history, keys
+	Log      logConfig       `yaml:"log"`
+	Ops      listen.Config   `yaml:"ops"` // listener of /livez, /readyz and /metrics
+	NATS     natsConfig      `yaml:"nats"`
+	Streams  streamsConfig   `yaml:"streams"`
+	Watcher  watcher.Config  `yaml:"watcher"`
+	Policy   policy.Config   `yaml:"policy"`
+	Executor executor.Config `yaml:"executor"`
+	Auditor  auditor.Config  `yaml:"auditor"`
+}
+
+type logConfig struct {
+	Level  string `yaml:"level"`  // trace, debug, info, warn, error
+	Format string `yaml:"format"` // console, json; empty: console on a terminal
+}
+
+// natsConfig says where the bus is. Without a URL the process runs its own
+// NATS server, reachable by nobody else unless Listen names an address.
+type natsConfig struct {
+	bus.Config `yaml:",inline"`
+	Listen     string   `yaml:"listen"`    // host:port of the embedded server; loopback only
+	MaxStore   byteSize `yaml:"max-store"` // disk that JetStream may take, e.g. 10Gi; 0: what is free
+	Relaxed    bool     `yaml:"relaxed"`   // do not fsync every message: faster, and a power cut may lose the last
+}
+
+type streamsConfig struct {
+	MaxAge   time.Duration `yaml:"max-age"`  // of history on the bus; the auditor's database keeps it all
+	MaxBytes byteSize      `yaml:"max-size"` // of history on the bus, e.g. 10Gi
+	Replicas int           `yaml:"replicas"`
+}
+
+func defaults() config {
+	return config{
+		Data:    "drawbridge-data",
+		Log:     logConfig{Level: "info"},
+		Ops:     listen.Config{Address: "127.0.0.1:8086"},
+		Streams: streamsConfig{MaxAge: 30 * 24 * time.Hour, MaxBytes: 10 << 30, Replicas: 1},
+	}
+}
+
+// complete fills what follows from the data folder and from other sections,
+// and checks the sections of the services that run.
+func (c config) complete(run []string) (config, error) {
+	if c.Policy.KeyFile == "" {
+		c.Policy.KeyFile = filepath.Join(c.Data, "policy.nk")
+	}
+	if c.Auditor.Database == "" {
+		c.Auditor.Database = filepath.Join(c.Data, "history.db")
+	}
+	c.Watcher, c.Policy, c.Executor, c.Auditor = c.Watcher.Defaults(), c.Policy.Defaults(), c.Executor.Defaults(), c.Auditor.Defaults()
+	if slices.Contains(run, "policy") && slices.Contains(run, "executor") && len(c.Executor.TrustedKeys) == 0 {
+		key, err := policy.EnsureKey(c.Policy.KeyFile)
+		if err != nil {
+			return c, fmt.Errorf("policy.key-file: %w", err)
+		}
+		c.Executor.TrustedKeys = []string{key}
+	}
+	var errs []error
+	for _, s := range []struct {
+		name string
+		err  error
+	}{{"watcher", c.Watcher.Validate()}, {"policy", c.Policy.Validate()}, {"executor", c.Executor.Validate()}, {"auditor", c.Auditor.Validate()}} {
+		if s.err != nil && slices.Contains(run, s.name) {
+			errs = append(errs, fmt.Errorf("section %s: %w", s.name, s.err))
+		}
+	}
+	if c.NATS.URL == "" && len(run) < len(targets) {
+		errs = append(errs, errors.New("nats.url: a process that runs only some of the services needs the NATS server that the others use"))
+	}
+	return c, errors.Join(errs...)
+}
+
+// parseTargets reads --target: all, or a comma-separated choice.
+func parseTargets(s string) ([]string, error) {
+	if s == "all" {
+		return targets, nil
+	}
+	chosen := strings.Split(s, ",")
+	for _, t := range chosen {
+		if !slices.Contains(targets, t) {
+			return nil, fmt.Errorf("--target %q: %q is none of all, %s", s, t, strings.Join(targets, ", "))
+		}
+	}
+	return chosen, nil
+}
+
+// makeData makes the data folder, for its owner only.
+func (c config) makeData() error {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+// Command drawbridge exposes services of a fleet of Kubernetes clusters through
+// OpenStack Octavia load balancers: the services, the command line and a demo in one binary.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := rootCommand().ExecuteContext(ctx)
+	var code exitCode
+	switch {
+	case errors.As(err, &code):
+		os.Exit(int(code))
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "drawbridge:", err)
+		os.Exit(1)
+	}
+}
+
+// exitCode is an error that has been told already and only sets the exit status.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "drawbridge",
+		Short:         "Exposes services of a fleet of Kubernetes clusters through OpenStack Octavia",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(demoCommand(), runCommand(), planCommand(), getCommand(), historyCommand(), showCommand(), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Say what this binary was built from",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			info, ok := debug.ReadBuildInfo()
+			if !ok {
+				return errors.New("the binary holds no build information")
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "drawbridge %s %s\n", info.Main.Version, info.GoVersion)
+			for _, s := range info.Settings {
+				if s.Key == "vcs.revision" || s.Key == "vcs.time" || s.Key == "vcs.modified" {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", s.Key, s.Value)
+				}
+			}
+			return nil
+		},
+	}
+}

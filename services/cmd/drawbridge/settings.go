@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+)
+
+// A setting is one leaf of the configuration. Its name is its path in the
+// YAML file (executor.max-parallel), its flag is --executor.max-parallel and its
+// environment variable DRAWBRIDGE_EXECUTOR_MAX_PARALLEL.
+type setting struct {
+	name  string
+	value reflect.Value
+}
+
+// settingsOf walks the yaml tags of a pointer to a struct.
+func settingsOf(cfg any) []setting {
+	var out []setting
+	var walk func(prefix string, v reflect.Value)
+	walk = func(prefix string, v reflect.Value) {
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			tag, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			if tag == "-" || !f.IsExported() {
+				continue
+			}
+			name := prefix
+			if opts != "inline" {
+				name = strings.TrimPrefix(prefix+"."+tag, ".")
+			}
+			if f.Type.Kind() == reflect.Struct && !isScalar(f.Type) {
+				walk(name, v.Field(i))
+				continue
+			}
+			out = append(out, setting{name, v.Field(i)})
+		}
+	}
+	walk("", reflect.ValueOf(cfg).Elem())
+	return out
+}
+
+// isScalar tells structs that YAML reads from one scalar from those it reads from a map.
+func isScalar(t reflect.Type) bool {
+	_, unmarshals := reflect.New(t).Interface().(yaml.Unmarshaler)
+	return unmarshals
+}
+
+func (s setting) env() string {
+	return "DRAWBRIDGE_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.name))
+}
+
+// set reads one value as YAML would, so that 5s, [a, b] and {k: v} work everywhere.
+// A string is taken as it is.
+func (s setting) set(text string) error {
+	if s.value.Kind() == reflect.String {
+		s.value.SetString(text)
+		return nil
+	}
+	fresh := reflect.New(s.value.Type())
+	if err := yaml.Unmarshal([]byte(text), fresh.Interface()); err != nil {
+		return fmt.Errorf("setting %s: %q: %w", s.name, text, err)
+	}
+	s.value.Set(fresh.Elem())
+	return nil
+}
+
+// flagValue makes a setting a pflag.Value.
+type flagValue struct {
+	setting
+	text string
+}
+
+func (f *flagValue) String() string { return f.text }
+func (f *flagValue) Set(s string) error {
+	f.text = s
+	return nil
+}
+func (f *flagValue) Type() string {
+	return strings.TrimPrefix(f.value.Type().String(), "time.")
+}
+
+// addSettings gives every setting of cfg a flag.
+func addSettings(fs *pflag.FlagSet, cfg any) {
+	for _, s := range settingsOf(cfg) {
+		fs.Var(&flagValue{setting: s}, s.name, "also "+s.env())
+	}
+}
+
+// loadSettings fills cfg: what it holds already are the defaults, the file
+// overrides them, the environment the file, and flags everything.
+func loadSettings(cfg any, file string, fs *pflag.FlagSet) error {
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("configuration: %w", err)
+		}
+		if err := decodeStrict(b, cfg); err != nil {
+			return fmt.Errorf("configuration %s: %w", file, err)
+		}
+	}
+	for _, s := range settingsOf(cfg) {
+		if text, ok := os.LookupEnv(s.env()); ok {
+			if err := s.set(text); err != nil {
+				return fmt.Errorf("environment %s: %w", s.env(), err)
+			}
+		}
+	}
+	var errs []error
+	fs.Visit(func(f *pflag.Flag) {
+		if v, ok := f.Value.(*flagValue); ok {
+			if err := v.set(v.text); err != nil {
+				errs = append(errs, fmt.Errorf("flag --%s: %w", f.Name, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// decodeStrict reads one YAML document; an unknown key is an error that names its line.
+func decodeStrict(b []byte, into any) error {
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
