@@ -92,11 +92,20 @@ func Encode(e Event) (cloudevents.Event, error) {
 	if err := c.SetData(cloudevents.ApplicationJSON, e.Payload); err != nil {
 		return c, fmt.Errorf("encode event of %s: %w", e.Key, err)
 	}
+	if _, err := Decode(c); err != nil {
+		return c, fmt.Errorf("encode event of %s: JSON does not keep it: %w", e.Key, err)
+	}
 	return c, nil
 }
 
-// Decode reads a CloudEvent. Unknown JSON fields are passed over, so that a
-// newer writer does not silence an older reader; an unknown type is an error.
+// Decode reads a CloudEvent. An unknown type is an error.
+//
+// JSON fields that this version does not know are passed over in outcomes,
+// drifts and rejections, which only report. A wish is sealed by whoever
+// wrote it: a field that is unknown here is missing when the digest is
+// computed again, so the wish is refused rather than half understood. The
+// same holds for a decision, where the one who acts on it computes
+// [Decided.Seal] and compares, since that is where the signature is verified.
 func Decode(c cloudevents.Event) (Event, error) {
 	fail := func(err error) (Event, error) { return Event{}, fmt.Errorf("decode event %q: %w", c.ID(), err) }
 	if err := c.Validate(); err != nil {

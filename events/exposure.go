@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -97,13 +98,16 @@ func (p Protocol) Family() string {
 	return "TCP"
 }
 
-// Normalize returns the same wish in its one canonical form: sorted,
-// host names in lower case, CIDRs masked, no duplicates. The argument is not changed.
+func (p Protocol) valid() bool { return p == TCP || p == UDP || p == HTTP }
+
+// Normalize returns the same wish in its one canonical form: sorted, host names
+// in lower case, addresses in their shortest text, CIDRs masked, no duplicates,
+// and one form of the empty list. The argument is not changed.
 func (e Exposure) Normalize() Exposure {
-	e.Listeners = slices.Clone(e.Listeners)
+	e.Listeners = append([]Listener{}, e.Listeners...)
 	for i := range e.Listeners {
 		l := &e.Listeners[i]
-		l.Routes = slices.Clone(l.Routes)
+		l.Routes = append([]Route(nil), l.Routes...)
 		for j := range l.Routes {
 			l.Routes[j].Host = strings.ToLower(l.Routes[j].Host)
 		}
@@ -114,13 +118,9 @@ func (e Exposure) Normalize() Exposure {
 	slices.SortFunc(e.Listeners, func(a, b Listener) int {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
 	})
-	e.Backends = slices.Clone(e.Backends)
+	e.Backends = append([]Backend{}, e.Backends...)
 	for i := range e.Backends {
-		m := slices.Clone(e.Backends[i].Members)
-		slices.SortFunc(m, func(a, b Member) int {
-			return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Name, b.Name))
-		})
-		e.Backends[i].Members = slices.CompactFunc(m, func(a, b Member) bool { return a.Address == b.Address && a.Port == b.Port })
+		e.Backends[i].Members = normalizeMembers(e.Backends[i].Members)
 	}
 	slices.SortFunc(e.Backends, func(a, b Backend) int { return cmp.Compare(a.Name, b.Name) })
 	return e
@@ -129,6 +129,19 @@ func (e Exposure) Normalize() Exposure {
 func compareRoutes(a, b Route) int {
 	return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path),
 		cmp.Compare(a.PathType, b.PathType), cmp.Compare(a.Backend, b.Backend))
+}
+
+func normalizeMembers(in []Member) []Member {
+	out := append([]Member{}, in...)
+	for i := range out {
+		if a, err := netip.ParseAddr(out[i].Address); err == nil {
+			out[i].Address = a.String()
+		}
+	}
+	slices.SortFunc(out, func(a, b Member) int {
+		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Name, b.Name))
+	})
+	return slices.CompactFunc(out, func(a, b Member) bool { return a.Address == b.Address && a.Port == b.Port })
 }
 
 func normalizeCIDRs(in []string) []string {
@@ -187,7 +200,7 @@ func (l Listener) validate(field string, backends map[string]Protocol) (errs []e
 	add := func(f, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s.%s: %s", field, f, fmt.Sprintf(format, args...)))
 	}
-	if l.Protocol != TCP && l.Protocol != UDP && l.Protocol != HTTP {
+	if !l.Protocol.valid() {
 		add("protocol", "%q is none of TCP, UDP, HTTP", l.Protocol)
 	}
 	if l.Port < 1 || l.Port > 65535 {
@@ -213,6 +226,9 @@ func (l Listener) validate(field string, backends map[string]Protocol) (errs []e
 	for j, r := range l.Routes {
 		f := fmt.Sprintf("routes[%d]", j)
 		known(f+".backend", r.Backend)
+		if !validHost(r.Host) {
+			add(f+".host", "%q is no host name, nor a wildcard of one label such as *.example.org", r.Host)
+		}
 		if !strings.HasPrefix(r.Path, "/") {
 			add(f+".path", "%q is not absolute", r.Path)
 		}
@@ -228,7 +244,18 @@ func (l Listener) validate(field string, backends map[string]Protocol) (errs []e
 	return errs
 }
 
+var hostName = regexp.MustCompile(`^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+// validHost follows the rule of the Kubernetes API for the host of an Ingress
+// rule: an RFC 1123 subdomain, or "*." and one. Case does not matter here.
+func validHost(h string) bool {
+	return h == "" || len(h) <= 253 && hostName.MatchString(strings.ToLower(h))
+}
+
 func (b Backend) validate(field string) (errs []error) {
+	if !b.Protocol.valid() {
+		errs = append(errs, fmt.Errorf("%s.protocol: %q is none of TCP, UDP, HTTP", field, b.Protocol))
+	}
 	for j, m := range b.Members {
 		f := fmt.Sprintf("%s.members[%d]", field, j)
 		if _, err := netip.ParseAddr(m.Address); err != nil {

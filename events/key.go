@@ -38,7 +38,8 @@ func ParseKey(s string) (Key, error) {
 }
 
 // Validate refuses a key with an empty part, or a part that holds a slash,
-// a control character or more than 253 bytes (the longest Kubernetes name).
+// a control character, a blank at either end (message headers do not keep it) or
+// more than 253 bytes (the longest Kubernetes name).
 func (k Key) Validate() error {
 	var errs []error
 	for _, p := range []struct{ field, value string }{
@@ -57,6 +58,8 @@ func validToken(s string) error {
 		return errors.New("is empty")
 	case len(s) > 253:
 		return fmt.Errorf("has %d bytes, at most 253 are allowed", len(s))
+	case s != strings.TrimSpace(s):
+		return fmt.Errorf("%q begins or ends with a blank", s)
 	}
 	for _, r := range s {
 		if r == '/' || r < 0x20 || r == 0x7f || r == '\uFFFD' {

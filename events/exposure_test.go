@@ -1,0 +1,139 @@
+package events_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"drawbridge.dev/events"
+)
+
+func TestNormalize(t *testing.T) {
+	in := events.Exposure{Key: shop, UID: "u", Cloud: "c",
+		Listeners: []events.Listener{
+			{Protocol: events.HTTP, Port: 443, Routes: []events.Route{
+				{Host: "B.example.org", Path: "/", PathType: events.PathPrefix, Backend: "b"},
+				{Host: "a.example.org", Path: "/", PathType: events.PathPrefix, Backend: "b"},
+				{Host: "b.example.org", Path: "/", PathType: events.PathPrefix, Backend: "b"},
+			}},
+			{Protocol: events.UDP, Port: 53, Backend: "u", AllowedSources: []string{"192.0.2.9/24", "10.0.0.0/8", "192.0.2.0/24", "nonsense"}},
+			{Protocol: events.TCP, Port: 53, Backend: "t"},
+		},
+		Backends: []events.Backend{
+			{Name: "u", Protocol: events.UDP, Members: []events.Member{{Name: "n2", Address: "FD00:0::1", Port: 1}, {Name: "n1", Address: "fd00::1", Port: 1}}},
+			{Name: "b", Protocol: events.HTTP},
+		}}
+	want := events.Exposure{Key: shop, UID: "u", Cloud: "c",
+		Listeners: []events.Listener{
+			{Protocol: events.TCP, Port: 53, Backend: "t"},
+			{Protocol: events.UDP, Port: 53, Backend: "u", AllowedSources: []string{"10.0.0.0/8", "192.0.2.0/24", "nonsense"}},
+			{Protocol: events.HTTP, Port: 443, Routes: []events.Route{
+				{Host: "a.example.org", Path: "/", PathType: events.PathPrefix, Backend: "b"},
+				{Host: "b.example.org", Path: "/", PathType: events.PathPrefix, Backend: "b"},
+			}},
+		},
+		Backends: []events.Backend{
+			{Name: "b", Protocol: events.HTTP, Members: []events.Member{}},
+			{Name: "u", Protocol: events.UDP, Members: []events.Member{{Name: "n1", Address: "fd00::1", Port: 1}}},
+		}}
+	if d := cmp.Diff(want, in.Normalize()); d != "" {
+		t.Errorf("Normalize (-want +got):\n%s", d)
+	}
+}
+
+func TestNormalizeHasNoNullLists(t *testing.T) {
+	b, err := json.Marshal(events.Exposure{}.Normalize())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{"listeners", "backends"} {
+		if got[f] == nil {
+			t.Errorf("%s is null in %s", f, b)
+		}
+	}
+}
+
+// Normal form does not depend on the order written, is its own normal form,
+// is still valid, and leaves the argument alone.
+func TestNormalizeProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := anyExposure().Draw(t, "wish")
+		if err := x.Validate(); err != nil {
+			t.Fatalf("the generator drew an invalid wish: %v", err)
+		}
+		before, err := json.Marshal(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := x.Normalize()
+		after, err := json.Marshal(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(before), string(after)); d != "" {
+			t.Fatalf("Normalize changed its argument:\n%s", d)
+		}
+		if d := cmp.Diff(n, n.Normalize()); d != "" {
+			t.Fatalf("not idempotent:\n%s", d)
+		}
+		if d := cmp.Diff(n, shuffle(t, n).Normalize()); d != "" {
+			t.Fatalf("depends on the order:\n%s", d)
+		}
+		if err := n.Validate(); err != nil {
+			t.Fatalf("the normal form of a valid wish is invalid: %v", err)
+		}
+	})
+}
+
+func TestValidateNamesTheField(t *testing.T) {
+	tests := []struct {
+		want []string
+		edit func(*events.Exposure)
+	}{
+		{nil, func(*events.Exposure) {}},
+		{nil, func(x *events.Exposure) { x.Listeners[1].Routes[0].Host = "UPPER.example.org" }},
+		{nil, func(x *events.Exposure) { x.Listeners[0].Port = 80 }}, // UDP beside HTTP on 80
+		{[]string{"key field name"}, func(x *events.Exposure) { x.Key.Name = "" }},
+		{[]string{"cloud:"}, func(x *events.Exposure) { x.Cloud = "" }},
+		{[]string{"uid:"}, func(x *events.Exposure) { x.UID = "" }},
+		{[]string{"listeners: an exposure without a port"}, func(x *events.Exposure) { x.Listeners = nil }},
+		{[]string{"listeners[0].protocol", `"SCTP"`}, func(x *events.Exposure) { x.Listeners[0].Protocol = "SCTP" }},
+		{[]string{"listeners[0].port", "0 is not in 1-65535"}, func(x *events.Exposure) { x.Listeners[0].Port = 0 }},
+		{[]string{"listeners[1].port", "65536"}, func(x *events.Exposure) { x.Listeners[1].Port = 65536 }},
+		{[]string{"listeners[2].port", "TCP/80", "listeners[1]"}, func(x *events.Exposure) {
+			x.Listeners = append(x.Listeners, events.Listener{Protocol: events.TCP, Port: 80, Backend: "shop/dns:53"})
+		}},
+		{[]string{"listeners[0].backend", `"gone"`}, func(x *events.Exposure) { x.Listeners[0].Backend = "gone" }},
+		{[]string{"listeners[0].backend", "speaks HTTP, the listener UDP"}, func(x *events.Exposure) { x.Listeners[0].Backend = "shop/web:80" }},
+		{[]string{"listeners[0].backend", "needs a backend or a route"}, func(x *events.Exposure) { x.Listeners[0].Backend = "" }},
+		{[]string{"listeners[0].routes"}, func(x *events.Exposure) { x.Listeners[0].Routes = x.Listeners[1].Routes[:1] }},
+		{[]string{"listeners[0].allowedSources[1]", `"10.0.0.1"`}, func(x *events.Exposure) { x.Listeners[0].AllowedSources[1] = "10.0.0.1" }},
+		{[]string{"listeners[1].routes[1].backend", `"gone"`}, func(x *events.Exposure) { x.Listeners[1].Routes[1].Backend = "gone" }},
+		{[]string{"listeners[1].routes[0].path", `"cart"`}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Path = "cart" }},
+		{[]string{"listeners[1].routes[0].pathType", `"Regex"`}, func(x *events.Exposure) { x.Listeners[1].Routes[0].PathType = "Regex" }},
+		{[]string{"listeners[1].routes[0].host"}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Host = "a_b.example.org" }},
+		{[]string{"listeners[1].routes[0].host"}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Host = "a.*.org" }},
+		{[]string{"listeners[1].routes[0].host"}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Host = "a.org\n" }},
+		{[]string{"listeners[1].routes[0].host"}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Host = "*" }},
+		{[]string{"backends[2].name", "twice"}, func(x *events.Exposure) { x.Backends[1].Name = x.Backends[2].Name }},
+		{[]string{"backends[0].name", "empty"}, func(x *events.Exposure) { x.Backends[0].Name = "" }},
+		{[]string{"backends[0].protocol", `"PROXY"`}, func(x *events.Exposure) { x.Backends[0].Protocol = "PROXY" }},
+		{[]string{"backends[2].members[1].address", `"node-2"`}, func(x *events.Exposure) { x.Backends[2].Members[1].Address = "node-2" }},
+		{[]string{"backends[2].members[1].port", "-1"}, func(x *events.Exposure) { x.Backends[2].Members[1].Port = -1 }},
+		{[]string{"backends[2].monitor.type", `"PING"`}, func(x *events.Exposure) { x.Backends[2].Monitor.Type = "PING" }},
+		{[]string{"backends[2].monitor: delay"}, func(x *events.Exposure) { x.Backends[2].Monitor.Timeout = 5 }},
+		{[]string{"backends[2].monitor: maxRetries"}, func(x *events.Exposure) { x.Backends[2].Monitor.MaxRetriesDown = 11 }},
+		{[]string{"uid:", "cloud:"}, func(x *events.Exposure) { x.UID, x.Cloud = "", "" }}, // everything, not the first
+	}
+	for _, tt := range tests {
+		x := wish()
+		tt.edit(&x)
+		wantError(t, x.Validate(), tt.want)
+	}
+}
