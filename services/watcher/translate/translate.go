@@ -1,0 +1,152 @@
+// Package translate turns one Kubernetes object, with what it refers to, into
+// the whole wish for its exposure. It is pure: the caller gathers the objects,
+// and equal objects give an equal wish.
+//
+// # What is refused whole, and what in part
+//
+// What is written wrong in the object itself refuses it as a whole, as an API
+// server would: an illegal host name or path, a port there twice, a value that
+// an annotation does not have, TLS (which is not served, and must not end up in
+// the clear). There is no wish then, and the last one stays as it is.
+//
+// What is only missing beside the object is reported, and the rest of it is
+// exposed: an Ingress may name a Service that is not there yet, or one without
+// a nodePort. The route of that Service keeps its place and gets a backend
+// without members, so that its requests are refused (503) and do not fall
+// through to a wider route. A field that is understood and has no effect, such
+// as spec.loadBalancerIP, is reported in the same way.
+//
+// # What Kubernetes leaves open
+//
+//   - pathType ImplementationSpecific is Prefix; an empty path is "/".
+//   - Of two equal (host, path, pathType) with different backends the first
+//     counts, and the second is reported.
+//   - A rule without paths sends its host to the default backend.
+//   - externalTrafficPolicy Local works by the health monitor: kube-proxy drops
+//     connections at a node without a local pod, so that the TCP check finds it
+//     down. UDP has no such check, and health-monitor "false" takes it away:
+//     both are refused together with Local.
+//   - An HTTP backend is checked by a TCP connection: an HTTP check would need a
+//     path that answers 200, which no field names.
+package translate
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"drawbridge.dev/events"
+)
+
+// Names that objects refer to us by.
+const (
+	LoadBalancerClass  = "drawbridge.dev/octavia" // Service spec.loadBalancerClass
+	IngressController  = "drawbridge.dev/ingress" // IngressClass spec.controller
+	IngressClass       = "drawbridge"             // Ingress spec.ingressClassName, unless configured
+	LegacyIngressClass = "openstack"              // kubernetes.io/ingress.class of the octavia-ingress-controller
+)
+
+// Settings are what holds for every object of a cluster.
+type Settings struct {
+	Cluster             string
+	Cloud               string // where an object goes that names no cloud
+	DefaultServiceClass bool   // take Services without a loadBalancerClass too
+	IngressClass        string // name of the class that needs no IngressClass object
+}
+
+// References is what an object may refer to.
+type References struct {
+	Nodes           []Node // see [Nodes]
+	NamespaceLabels map[string]string
+	Services        map[string]*corev1.Service   // of the object's namespace, by name; see [ServiceNames]
+	IngressClasses  []*networkingv1.IngressClass // of the whole cluster
+}
+
+// Result is the translation of one object.
+type Result struct {
+	Key   events.Key
+	Cloud string // the place that the object asks for
+	// Asks says whether the object asks us for exposure. Where it is false,
+	// nothing of the object may stand.
+	Asks bool
+	// Wish is sealed. It is nil if the object does not ask, or if Problems
+	// refuse it as a whole; the last wish stays then.
+	Wish *events.Requested
+	// Problems, at most [MaxProblems] and one that counts the rest.
+	Problems []events.Problem
+}
+
+// Refused says whether the problems refuse the object as a whole.
+func (r Result) Refused() bool { return r.Asks && r.Wish == nil }
+
+// MaxProblems is how many problems of one object are told one by one.
+const MaxProblems = 20
+
+// findings collects the problems of one object.
+type findings struct {
+	list    []events.Problem
+	untold  int
+	refused bool
+}
+
+func (f *findings) note(field, format string, args ...any) {
+	if len(f.list) == MaxProblems {
+		f.untold++
+		return
+	}
+	f.list = append(f.list, events.Problem{Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+// refuse notes a problem that leaves no wish.
+func (f *findings) refuse(field, format string, args ...any) {
+	f.refused = true
+	f.note(field, format, args...)
+}
+
+func (f *findings) told() []events.Problem {
+	if f.untold == 0 {
+		return f.list
+	}
+	return append(slices.Clip(f.list), events.Problem{Field: "metadata.name",
+		Message: fmt.Sprintf("%d problems more are not told one by one", f.untold)})
+}
+
+// begin fills what every result of an object that asks has.
+func begin(kind string, m *metav1.ObjectMeta, s Settings) Result {
+	return Result{Cloud: s.Cloud, Key: events.Key{Cluster: s.Cluster, Kind: kind, Namespace: m.Namespace, Name: m.Name}}
+}
+
+// finish seals the wish, unless something refuses it.
+func finish(r Result, x events.Exposure, m *metav1.ObjectMeta, refs References, f *findings) Result {
+	if !f.refused {
+		x.Key, x.UID, x.Cloud = r.Key, string(m.UID), r.Cloud
+		if err := x.Validate(); err != nil {
+			f.refuse("exposure", "%v", err)
+		} else {
+			wish := events.Requested{Exposure: &x, Object: object(m, refs)}.Seal()
+			r.Wish = &wish
+		}
+	}
+	r.Problems = f.told()
+	return r
+}
+
+// Tombstone is the wish of an object that is gone or asks no more.
+func Tombstone() events.Requested { return events.Requested{}.Seal() }
+
+func object(m *metav1.ObjectMeta, refs References) events.Object {
+	o := events.Object{Labels: m.Labels, NamespaceLabels: refs.NamespaceLabels}
+	for name, value := range m.Annotations {
+		if !Understood(name) {
+			continue
+		}
+		if o.Annotations == nil {
+			o.Annotations = map[string]string{}
+		}
+		o.Annotations[name] = value
+	}
+	return o
+}
