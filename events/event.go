@@ -15,6 +15,8 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 )
 
+//go:generate go run ./internal/contract
+
 // TypePrefix begins the CloudEvents type of every event: dev.drawbridge.exposure.<verb>.v1.
 const TypePrefix = "dev.drawbridge.exposure."
 

@@ -30,6 +30,7 @@ var mayImport = []struct {
 	allowed []string
 }{
 	{root + "events", []string{}},
+	{root + "events/internal/contract", []string{root + "events"}},
 	{root + "policies", []string{}},
 	{services + "internal/bus", []string{root + "events"}},
 	{services + "internal/listen", []string{}},
