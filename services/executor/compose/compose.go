@@ -5,6 +5,7 @@ package compose
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"drawbridge.dev/events"
@@ -121,7 +122,7 @@ func pool(b events.Backend, provider string) loadbalancer.Pool {
 	p := loadbalancer.Pool{Name: b.Name, Protocol: string(b.Protocol), Algorithm: algorithm(provider)}
 	for _, m := range b.Members {
 		p.Members = append(p.Members, loadbalancer.Member{
-			Name: m.Name[:min(len(m.Name), loadbalancer.MaxName)], Address: m.Address, Port: m.Port, Weight: 1})
+			Name: m.Name[:min(len(m.Name), loadbalancer.MaxName)], Address: canonical(m.Address), Port: m.Port, Weight: 1})
 	}
 	if m := b.Monitor; m != nil {
 		p.Monitor = &loadbalancer.Monitor{Type: m.Type, Delay: m.Delay, Timeout: m.Timeout,
@@ -131,6 +132,14 @@ func pool(b events.Backend, provider string) loadbalancer.Pool {
 		}
 	}
 	return p
+}
+
+// canonical writes an address as Octavia answers it.
+func canonical(address string) string {
+	if a, err := netip.ParseAddr(address); err == nil {
+		return a.String()
+	}
+	return address
 }
 
 // algorithm is the one that every member shares alike; the OVN provider knows

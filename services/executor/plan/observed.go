@@ -1,0 +1,191 @@
+// Package plan says which steps lead from what stands in a cloud to what shall
+// stand. It is pure: the caller takes the first step, looks again and plans
+// anew, so that a crash at any point is resumed by calling the same function.
+package plan
+
+import (
+	"strings"
+
+	"drawbridge.dev/services/executor/loadbalancer"
+)
+
+// Status is Octavia's provisioning status.
+type Status string
+
+// Provisioning statuses that a plan depends on; the others begin with PENDING_.
+const (
+	Active  Status = "ACTIVE"
+	Error   Status = "ERROR"
+	Deleted Status = "DELETED"
+)
+
+// Pending says whether Octavia is at work on the thing: it is immutable until it settles.
+func (s Status) Pending() bool { return strings.HasPrefix(string(s), "PENDING_") }
+
+// Observed is what of ours stands in the cloud for one owner.
+type Observed struct {
+	LoadBalancer *LoadBalancer // nil: none
+	FloatingIPs  []FloatingIP  // that carry the owner's mark
+	Stepwise     bool          // the cloud cannot create a load balancer whole, or shall not
+}
+
+// LoadBalancer is a load balancer as it stands.
+type LoadBalancer struct {
+	ID          string
+	Status      Status
+	Down        bool // administratively
+	Name        string
+	Description string
+	Tags        []string
+	Provider    string
+	FlavorID    string
+	VIP         loadbalancer.VIP
+	Address     string
+	PortID      string
+	UpdatedAt   string // as Octavia writes it; resolution one second
+	// Fresh: none of our outcomes says that it ever served, so nobody can miss it.
+	Fresh     bool
+	Listeners []Listener
+	Pools     []Pool
+}
+
+// Listener is a listener as it stands. Policies are in order of position.
+type Listener struct {
+	ID            string
+	Status        Status
+	Down          bool
+	Name          string
+	Protocol      string
+	Port          int
+	DefaultPoolID string
+	AllowedCIDRs  []string
+	Policies      []Policy
+}
+
+// Policy is an L7 policy as it stands. PoolID is empty for actions that are not ours.
+type Policy struct {
+	ID     string
+	Status Status
+	Down   bool
+	Name   string
+	Action string
+	PoolID string
+	Rules  []Rule
+}
+
+// RedirectToPool is the one action that desired policies have.
+const RedirectToPool = "REDIRECT_TO_POOL"
+
+// Rule is an L7 rule as it stands. Foreign: it has a key or is inverted, which ours never are.
+type Rule struct {
+	ID      string
+	Status  Status
+	Foreign bool
+	loadbalancer.Rule
+}
+
+// Pool is a pool as it stands.
+type Pool struct {
+	ID        string
+	Status    Status
+	Down      bool
+	Name      string
+	Protocol  string
+	Algorithm string
+	Members   []Member
+	Monitor   *Monitor
+}
+
+// Member is a member as it stands. Foreign: it is down or a backup, or is
+// checked at another address, which ours never are.
+type Member struct {
+	ID      string
+	Status  Status
+	Foreign bool
+	loadbalancer.Member
+}
+
+// Monitor is a health monitor as it stands.
+type Monitor struct {
+	ID     string
+	Status Status
+	Down   bool
+	loadbalancer.Monitor
+}
+
+// FloatingIP is a floating IP as it stands.
+type FloatingIP struct {
+	ID        string
+	Address   string
+	NetworkID string
+	PortID    string // empty: not associated
+}
+
+// Pending says whether no step may be sent now.
+func (o Observed) Pending() bool {
+	return o.LoadBalancer != nil && o.LoadBalancer.Status.Pending()
+}
+
+// Stuck says whether things below an ACTIVE load balancer are pending: their
+// worker has lost them, and they never settle.
+func (o Observed) Stuck() bool {
+	lb := o.LoadBalancer
+	if lb == nil || lb.Status != Active {
+		return false
+	}
+	for _, l := range lb.Listeners {
+		if l.Status.Pending() {
+			return true
+		}
+		for _, p := range l.Policies {
+			if p.Status.Pending() {
+				return true
+			}
+			for _, r := range p.Rules {
+				if r.Status.Pending() {
+					return true
+				}
+			}
+		}
+	}
+	for _, p := range lb.Pools {
+		if p.Status.Pending() || p.Monitor != nil && p.Monitor.Status.Pending() {
+			return true
+		}
+		for _, m := range p.Members {
+			if m.Status.Pending() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Blocked says why no step can lead to what is desired, and what a person can
+// do; empty: a plan leads there.
+func Blocked(desired *loadbalancer.LoadBalancer, o Observed) string {
+	lb := o.LoadBalancer
+	switch {
+	case desired == nil || lb == nil || lb.Fresh:
+		return ""
+	case lb.Status == Error:
+		return "load balancer " + lb.ID + " is in ERROR and has served before, so it is not replaced, which would change its address: " +
+			"have an operator fail it over (openstack loadbalancer failover " + lb.ID + "), or delete the object to give the address up"
+	case o.Stuck():
+		return "something below load balancer " + lb.ID + " stays pending though the load balancer is ACTIVE: " +
+			"have an operator reset it (openstack loadbalancer status show " + lb.ID + " shows which)"
+	}
+	return ""
+}
+
+// Warnings names what is desired and cannot be had without replacing what stands.
+func Warnings(desired *loadbalancer.LoadBalancer, o Observed) (out []string) {
+	if desired == nil || o.LoadBalancer == nil {
+		return nil
+	}
+	lb := o.LoadBalancer
+	if desired.FlavorID != "" && desired.FlavorID != lb.FlavorID {
+		out = append(out, "flavor "+desired.FlavorID+" is asked for, but Octavia cannot change the flavor of a load balancer that stands: delete the object and create it again to get it")
+	}
+	return out
+}

@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"slices"
+
+	"drawbridge.dev/services/executor/loadbalancer"
+)
+
+// policies puts the L7 policies of a listener into their order. A policy is
+// known by its rules, which are never changed: one with other rules is another
+// policy. New ones are complete and in place before old ones go.
+func (d *differ) policies(want loadbalancer.Listener, have Listener) {
+	current := slices.Clone(have.Policies)
+	kept := map[string]bool{}
+	at := -1 // place in current of the last desired policy
+	for _, w := range want.Policies {
+		i := slices.IndexFunc(current, func(p Policy) bool { return p.ID != "" && !kept[p.ID] && p.is(w) })
+		if i < 0 {
+			i = slices.IndexFunc(current, func(p Policy) bool { return p.ID != "" && !kept[p.ID] && p.becomes(w) })
+		}
+		pool := d.poolID[w.Pool]
+		if i < 0 {
+			at++
+			d.add(CreatePolicy{ListenerID: have.ID, Listener: want.Name, Policy: w, PoolID: pool, Position: at + 1, Down: len(w.Rules) > 1})
+			d.completePolicy(w, Policy{Down: len(w.Rules) > 1}, pool, at+1)
+			current = slices.Insert(current, at, Policy{})
+			continue
+		}
+		p := current[i]
+		kept[p.ID] = true
+		if i < at {
+			current = slices.Insert(slices.Delete(current, i, i+1), at, p)
+		} else {
+			at = i
+		}
+		d.changePolicy(w, p, pool, at+1, i != at)
+	}
+	for _, p := range current {
+		if p.ID != "" && !kept[p.ID] {
+			d.add(DeletePolicy{ID: p.ID, Name: p.Name})
+		}
+	}
+}
+
+// changePolicy brings a policy that stands to what is wanted.
+func (d *differ) changePolicy(w loadbalancer.Policy, p Policy, pool string, position int, move bool) {
+	if !p.is(w) {
+		d.completePolicy(w, p, pool, position)
+		return
+	}
+	if move || p.Down || p.Status == Error || p.PoolID != pool || pool == "" {
+		d.add(UpdatePolicy{ID: p.ID, Name: w.Name, PoolID: pool, Pool: w.Pool, Position: position})
+	}
+}
+
+// completePolicy adds the rules that are missing, and takes the policy up.
+func (d *differ) completePolicy(w loadbalancer.Policy, p Policy, pool string, position int) {
+	for _, r := range w.Rules {
+		if !slices.ContainsFunc(p.Rules, func(h Rule) bool { return h.Rule == r }) {
+			d.add(CreateRule{PolicyID: p.ID, Policy: w.Name, Rule: r})
+		}
+	}
+	if p.Down {
+		d.add(UpdatePolicy{ID: p.ID, Name: w.Name, PoolID: pool, Pool: w.Pool, Position: position})
+	}
+}
+
+// is says whether the policy has just the rules that are wanted.
+func (p Policy) is(w loadbalancer.Policy) bool {
+	return p.Action == RedirectToPool && len(p.Rules) == len(w.Rules) && p.within(w)
+}
+
+// becomes says whether the policy can be completed without taking anything
+// that it should not meanwhile: it lacks rules, and has none or is down.
+func (p Policy) becomes(w loadbalancer.Policy) bool {
+	return p.Action == RedirectToPool && p.Name == w.Name && len(p.Rules) < len(w.Rules) && p.within(w) &&
+		(p.Down || len(p.Rules) == 0 && len(w.Rules) == 1)
+}
+
+func (p Policy) within(w loadbalancer.Policy) bool {
+	seen := map[loadbalancer.Rule]bool{}
+	for _, r := range p.Rules {
+		if r.Foreign || r.Status == Error || seen[r.Rule] || !slices.Contains(w.Rules, r.Rule) {
+			return false
+		}
+		seen[r.Rule] = true
+	}
+	return true
+}
