@@ -1,0 +1,92 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"drawbridge.dev/events"
+)
+
+// stored is a message as the leader of its stream holds it.
+type stored struct {
+	Subject  string    `json:"subject"`
+	Sequence uint64    `json:"seq"`
+	Header   []byte    `json:"hdrs"`
+	Data     []byte    `json:"data"`
+	Time     time.Time `json:"time"`
+}
+
+// Last is the newest record of a key and stage; false if there never was one.
+// HISTORY is asked first and STATE, which follows it, only for what HISTORY has
+// aged out. Both answers come from the stream's leader.
+func (b *Bus) Last(ctx context.Context, stage events.Stage, cloud string, k events.Key) (Record, bool, error) {
+	return b.lastOf(ctx, events.Subject(stage, cloud, k))
+}
+
+func (b *Bus) lastOf(ctx context.Context, subject string) (Record, bool, error) {
+	for _, stream := range []string{HistoryStream, StateStream} {
+		m, ok, err := b.leaderLast(ctx, stream, subject)
+		if err != nil {
+			return Record{}, false, fmt.Errorf("last of %s: %w", subject, err)
+		}
+		if ok {
+			r, err := m.record(stream)
+			return r, err == nil, err
+		}
+	}
+	return Record{}, false, nil
+}
+
+// record decodes a message of HISTORY or STATE.
+func (m stored) record(stream string) (Record, error) {
+	header, err := nats.DecodeHeadersMsg(m.Header)
+	if err != nil && len(m.Header) > 0 {
+		return Record{}, fmt.Errorf("headers of %s in %s: %w", m.Subject, stream, err)
+	}
+	sequence := m.Sequence
+	if stream == StateStream {
+		if sequence, err = origin(header); err != nil {
+			return Record{}, fmt.Errorf("row %d of %s: %w", m.Sequence, stream, err)
+		}
+	}
+	return decode(m.Subject, sequence, header, m.Data), nil
+}
+
+// leaderLast reads the last message of a subject. Unlike a direct get, which
+// any replica may answer from behind, this request is served by the leader.
+func (b *Bus) leaderLast(ctx context.Context, stream, subject string) (stored, bool, error) {
+	return b.leaderGet(ctx, stream, map[string]any{"last_by_subj": subject})
+}
+
+func (b *Bus) leaderGet(ctx context.Context, stream string, request map[string]any) (stored, bool, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return stored{}, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	reply, err := b.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+stream, body)
+	if err != nil {
+		return stored{}, false, fmt.Errorf("stream %s does not answer: %w", stream, err)
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message stored              `json:"message"`
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return stored{}, false, fmt.Errorf("answer of stream %s: %w", stream, err)
+	}
+	if answer.Error != nil {
+		if answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return stored{}, false, nil
+		}
+		return stored{}, false, fmt.Errorf("stream %s: %w", stream, errors.Join(answer.Error))
+	}
+	return answer.Message, true, nil
+}

@@ -1,0 +1,167 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"drawbridge.dev/events"
+)
+
+// Names of the streams.
+const (
+	HistoryStream = "HISTORY"   // every event, append only
+	StateStream   = "STATE"     // the last event of every subject, sourced from HISTORY
+	LeaseStream   = "KV_LEASES" // the key-value bucket LEASES
+	leasePrefix   = "$KV.LEASES."
+)
+
+// Streams configures what the streams keep.
+type Streams struct {
+	MaxAge          time.Duration `yaml:"max-age"`          // of an event in HISTORY; 0: for ever
+	MaxBytes        int64         `yaml:"max-bytes"`        // of HISTORY; 0: no limit of its own
+	Replicas        int           `yaml:"replicas"`         // 1, 3 or 5; 0: 1
+	DuplicateWindow time.Duration `yaml:"duplicate-window"` // in which an event id is stored once; 0: 2 minutes
+}
+
+const defaultDuplicateWindow = 2 * time.Minute
+
+// stateDuplicateWindow is the shortest that the server takes. STATE must not
+// de-duplicate: HISTORY did, and an id that HISTORY took again after its window
+// is the newest row.
+const stateDuplicateWindow = 100 * time.Millisecond
+
+// Defaults fills what is not set.
+func (s Streams) Defaults() Streams {
+	if s.Replicas == 0 {
+		s.Replicas = 1
+	}
+	if s.MaxBytes == 0 {
+		s.MaxBytes = -1
+	}
+	if s.DuplicateWindow == 0 {
+		s.DuplicateWindow = defaultDuplicateWindow
+		if s.MaxAge > 0 {
+			s.DuplicateWindow = min(s.DuplicateWindow, s.MaxAge)
+		}
+	}
+	return s
+}
+
+// Validate names the field that is wrong.
+func (s Streams) Validate() error {
+	switch {
+	case s.MaxAge < 0:
+		return fmt.Errorf("streams: max-age %s is negative", s.MaxAge)
+	case s.MaxBytes < -1:
+		return fmt.Errorf("streams: max-bytes %d is negative", s.MaxBytes)
+	case s.Replicas < 1 || s.Replicas > 5:
+		return fmt.Errorf("streams: replicas %d is not in 1-5", s.Replicas)
+	case s.MaxAge > 0 && s.DuplicateWindow > s.MaxAge:
+		return fmt.Errorf("streams: duplicate-window %s is longer than max-age %s", s.DuplicateWindow, s.MaxAge)
+	}
+	return nil
+}
+
+// EnsureStreams creates the streams or brings them to the configuration. It
+// writes nothing where nothing differs, and leaves what it does not configure
+// (placement, for example) as an operator set it.
+func (b *Bus) EnsureStreams(ctx context.Context, s Streams) error {
+	s = s.Defaults()
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		name   string
+		adjust func(*jetstream.StreamConfig)
+	}{
+		{HistoryStream, s.history}, {StateStream, s.state}, {LeaseStream, s.leases},
+	} {
+		if err := b.ensure(ctx, c.name, c.adjust); err != nil {
+			return fmt.Errorf("bus: stream %s: %w", c.name, storageError(err))
+		}
+	}
+	return nil
+}
+
+func (b *Bus) ensure(ctx context.Context, name string, adjust func(*jetstream.StreamConfig)) error {
+	have, err := b.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		c := jetstream.StreamConfig{Name: name}
+		if name == LeaseStream {
+			c.FirstSeq = uint64(time.Now().UnixMilli())
+		}
+		adjust(&c)
+		_, err = b.js.CreateStream(ctx, c)
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return err
+		}
+		have, err = b.js.Stream(ctx, name)
+	}
+	if err != nil {
+		return err
+	}
+	want := have.CachedInfo().Config
+	adjust(&want)
+	if reflect.DeepEqual(want, have.CachedInfo().Config) {
+		return nil
+	}
+	_, err = b.js.UpdateStream(ctx, want)
+	return err
+}
+
+func (s Streams) history(c *jetstream.StreamConfig) {
+	c.Description = "Every event of the fleet, append only"
+	c.Subjects = []string{events.SubjectRoot + ".>"}
+	c.Storage = jetstream.FileStorage
+	c.Retention = jetstream.LimitsPolicy
+	c.Discard = jetstream.DiscardOld
+	c.MaxAge = s.MaxAge
+	c.MaxBytes = s.MaxBytes
+	c.Replicas = s.Replicas
+	c.Duplicates = s.DuplicateWindow
+	c.DenyDelete = true
+	c.DenyPurge = true
+	c.AllowDirect = true
+}
+
+func (s Streams) state(c *jetstream.StreamConfig) {
+	c.Description = "The last event of every key and stage, sourced from HISTORY"
+	c.Sources = []*jetstream.StreamSource{{Name: HistoryStream}}
+	c.Storage = jetstream.FileStorage
+	c.Retention = jetstream.LimitsPolicy
+	c.Discard = jetstream.DiscardOld
+	c.MaxMsgsPerSubject = 1
+	c.Replicas = s.Replicas
+	c.Duplicates = stateDuplicateWindow
+	c.AllowDirect = true
+}
+
+// leases keeps no direct gets: every read is answered by the leader.
+func (s Streams) leases(c *jetstream.StreamConfig) {
+	c.Description = "Who holds which lease; the sequence is the fencing token"
+	c.Subjects = []string{leasePrefix + ">"}
+	c.Storage = jetstream.FileStorage
+	c.Retention = jetstream.LimitsPolicy
+	c.Discard = jetstream.DiscardNew
+	c.MaxMsgsPerSubject = 1
+	c.Replicas = s.Replicas
+	c.DenyDelete = true
+}
+
+// History is the range of sequences that HISTORY holds. first is last+1 when it holds none.
+func (b *Bus) History(ctx context.Context) (first, last uint64, err error) {
+	s, err := b.js.Stream(ctx, HistoryStream)
+	if err != nil {
+		return 0, 0, fmt.Errorf("bus: stream %s: %w", HistoryStream, err)
+	}
+	st := s.CachedInfo().State
+	if st.Msgs == 0 {
+		return st.LastSeq + 1, st.LastSeq, nil
+	}
+	return st.FirstSeq, st.LastSeq, nil
+}
