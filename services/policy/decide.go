@@ -1,0 +1,166 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"drawbridge.dev/events"
+)
+
+// ruleFailed stands in Decided.Rules where the policy itself failed.
+const ruleFailed = "policy-failed"
+
+// Question is everything that a decision follows from, beside the bundle.
+type Question struct {
+	Key      events.Key
+	Cloud    string
+	Wish     events.Requested
+	Labels   map[string]string              // of the cluster
+	Standing *events.Exposure               // that may stand by the last decision; nil: nothing
+	Holdings func(events.Exposure) Holdings // what concerns an exposure of this key, see [Inventory.For]
+	Time     time.Time                      // of the wish
+}
+
+// Decide answers q. It always has an answer: where the policy fails it is a
+// denial that leaves what stands as it is. The answer is sealed, not signed.
+func (e *Engine) Decide(ctx context.Context, q Question) events.Decided {
+	d := e.decide(ctx, q)
+	d.Wish, d.Policy = q.Wish.Digest, e.ref
+	return d.Seal(q.Key)
+}
+
+func (e *Engine) decide(ctx context.Context, q Question) events.Decided {
+	if q.Wish.Exposure == nil {
+		return events.Decided{Verdict: events.Approved}
+	}
+	a, err := e.evaluate(ctx, q.input(*q.Wish.Exposure))
+	if err != nil {
+		return failed(err, q.Standing)
+	}
+	if a.verdict == events.Approved {
+		obliged, err := a.obligations.apply(*q.Wish.Exposure)
+		if err == nil {
+			return events.Decided{Verdict: events.Approved, Exposure: &obliged,
+				Rules: a.rules, Obligations: a.obligations.texts()}
+		}
+		a.verdict, a.reasons = events.Denied, []string{err.Error()}
+	}
+	d := events.Decided{Verdict: a.verdict, Reasons: a.reasons, Rules: a.rules, Exposure: q.Standing}
+	if why := e.outlived(ctx, q); why != "" {
+		d.Exposure, d.Reasons = nil, append(slices.Clone(d.Reasons), why)
+	}
+	return d
+}
+
+// failed is the denial that follows from a policy without an answer.
+func failed(err error, standing *events.Exposure) events.Decided {
+	return events.Decided{Verdict: events.Denied, Exposure: standing,
+		Reasons: []string{"policy failed: " + err.Error()}, Rules: []string{ruleFailed}}
+}
+
+// outlived says why what stands may stand no longer; empty: it may, or nothing
+// stands, or the policy cannot say.
+func (e *Engine) outlived(ctx context.Context, q Question) string {
+	const removed = "what was exposed before is removed: "
+	if q.Standing == nil {
+		return ""
+	}
+	if q.Standing.UID != q.Wish.Exposure.UID {
+		return removed + "it belonged to an earlier object of the same name"
+	}
+	a, err := e.evaluate(ctx, q.input(*q.Standing))
+	if err != nil {
+		return ""
+	}
+	if a.verdict == events.Denied {
+		return removed + strings.Join(a.reasons, "; ")
+	}
+	// The flavor of a load balancer that stands cannot be changed, and need not be.
+	a.obligations.flavor = ""
+	obliged, err := a.obligations.apply(*q.Standing)
+	if err != nil || events.Digest(obliged) != events.Digest(q.Standing.Normalize()) {
+		return removed + "it is open to more than policy allows (" + strings.Join(a.obligations.texts(), ", ") + ")"
+	}
+	return ""
+}
+
+func (q Question) input(wish events.Exposure) Input {
+	return Input{
+		Wish: wish,
+		Object: InputObject{Labels: q.Wish.Object.Labels, Annotations: q.Wish.Object.Annotations,
+			NamespaceLabels: q.Wish.Object.NamespaceLabels},
+		Cluster:   InputCluster{Name: q.Key.Cluster, Labels: q.Labels},
+		Approved:  q.Standing,
+		Inventory: q.Holdings(wish),
+		Time:      q.Time.UTC().Format(time.RFC3339),
+	}
+}
+
+// apply returns e bound by o, normalized.
+func (o obligations) apply(e events.Exposure) (events.Exposure, error) {
+	e = e.Normalize()
+	e.Internal = e.Internal || o.internal
+	if o.flavor != "" {
+		e.Flavor = o.flavor
+	}
+	if len(o.allowedSources) == 0 {
+		return e, nil
+	}
+	for i := range e.Listeners {
+		l := &e.Listeners[i]
+		narrowed, err := narrow(l.AllowedSources, o.allowedSources)
+		if err != nil {
+			return e, fmt.Errorf("listener %s/%d: %w", l.Protocol, l.Port, err)
+		}
+		l.AllowedSources = narrowed
+	}
+	return e.Normalize(), nil
+}
+
+// narrow is the intersection of two lists of CIDRs; an empty wish is everything.
+func narrow(wished, allowed []string) ([]string, error) {
+	if len(wished) == 0 {
+		return allowed, nil
+	}
+	var out []string
+	for _, w := range wished {
+		for _, a := range allowed {
+			if contains(a, w) {
+				out = append(out, w)
+			} else if contains(w, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("none of its sources %s lies in those that policy allows: use sources within %s",
+			strings.Join(wished, ", "), strings.Join(allowed, ", "))
+	}
+	return out, nil
+}
+
+func contains(outer, inner string) bool {
+	o, err1 := netip.ParsePrefix(outer)
+	i, err2 := netip.ParsePrefix(inner)
+	return errors.Join(err1, err2) == nil && o.Bits() <= i.Bits() && o.Contains(i.Addr())
+}
+
+// texts tells the obligations to people.
+func (o obligations) texts() []string {
+	var out []string
+	if len(o.allowedSources) > 0 {
+		out = append(out, "allowedSources="+strings.Join(o.allowedSources, ","))
+	}
+	if o.flavor != "" {
+		out = append(out, "flavor="+o.flavor)
+	}
+	if o.internal {
+		out = append(out, "internal=true")
+	}
+	return out
+}

@@ -1,0 +1,211 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/internal/bus"
+)
+
+const (
+	eventSource    = "/policy"
+	publishTimeout = 10 * time.Second // of a decision under way when the service is stopped
+)
+
+// decider decides one row after the other. One at a time, so that of two wishes
+// for the same the second sees what the first was given.
+type decider struct {
+	cfg     Config
+	bus     *bus.Bus
+	log     zerolog.Logger
+	metrics *metrics
+	signer  *signer
+	health  *health
+	engine  atomic.Pointer[Engine]
+	table   *table
+	queue   *queue
+	retry   func(failures int) time.Duration
+	now     func() time.Time
+}
+
+// observe takes in one record of the bus.
+func (d *decider) observe(rec bus.Record) {
+	stage, cloud, key, err := events.ParseSubject(rec.Subject)
+	if err != nil {
+		d.log.Error().Err(err).Str("subject", rec.Subject).Msg("a record on a subject that names no exposure is passed over")
+		return
+	}
+	r := row{cloud, key}
+	switch stage {
+	case events.StageRequested:
+		d.table.requested(r, rec)
+	case events.StageDecided:
+		if rec.Err != nil {
+			d.log.Error().Err(rec.Err).Str("key", key.String()).Str("stage", string(stage)).
+				Msg("a decision cannot be read: the wish is decided again")
+		}
+		d.table.decided(r, rec, false)
+	}
+}
+
+// run decides what is owed until ctx ends.
+func (d *decider) run(ctx context.Context) {
+	for {
+		r, ok := d.queue.next(ctx)
+		if !ok {
+			return
+		}
+		e := d.table.get(r)
+		err := d.work(ctx, r, e)
+		if errors.Is(err, bus.ErrConflict) {
+			d.metrics.conflicts.Inc()
+			err = d.refresh(ctx, r)
+			if d.table.get(r).decSeq > e.decSeq {
+				d.queue.add(r, e.age())
+				continue
+			}
+		}
+		d.settle(ctx, r, e, err)
+	}
+}
+
+// settle has what could not be published tried again.
+func (d *decider) settle(ctx context.Context, r row, e entry, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	d.health.set("bus", err)
+	refusals := 0
+	if err != nil {
+		refusals = e.refusals + 1
+		d.log.Error().Err(err).Str("change", e.wish.Change).Str("key", r.key.String()).
+			Str("stage", string(events.StageDecided)).Msg("a decision could not be published, it is tried again")
+		d.queue.addAfter(r, e.age(), d.retry(refusals))
+	}
+	if refusals != e.refusals {
+		d.table.update(r, func(e *entry) { e.refusals = refusals })
+	}
+}
+
+// refresh reads the decision that was there first.
+func (d *decider) refresh(ctx context.Context, r row) error {
+	rec, ok, err := d.bus.Last(ctx, events.StageDecided, r.cloud, r.key)
+	if err != nil {
+		return fmt.Errorf("read the decision of %s: %w", r.key, err)
+	}
+	if !ok || rec.Sequence <= d.table.get(r).decSeq {
+		return fmt.Errorf("the decision of %s changes on the bus and cannot be read", r.key)
+	}
+	d.observe(rec)
+	return nil
+}
+
+// work decides one row, and publishes what differs from the decision before.
+func (d *decider) work(ctx context.Context, r row, e entry) error {
+	if e.bad != nil {
+		return d.reject(ctx, r, *e.bad)
+	}
+	want, ok := e.requested()
+	if !ok {
+		return nil
+	}
+	engine := d.engine.Load()
+	before, decided := e.decision()
+	if decided && before.Wish == want.Digest && (engine.broken != nil || want.Exposure == nil) {
+		return nil
+	}
+	started := d.now()
+	answer := engine.Decide(ctx, Question{Key: r.key, Cloud: r.cloud, Wish: want, Labels: d.cfg.Clusters[r.key.Cluster].Labels,
+		Standing: before.Exposure, Holdings: d.table.inventory.For(r.cloud, r.key), Time: e.wish.Time})
+	d.metrics.evaluation.Observe(d.now().Sub(started).Seconds())
+	if ctx.Err() != nil {
+		return ctx.Err() // an evaluation that was broken off is no answer
+	}
+	d.noteFailure(r, e, answer, engine)
+	if decided && same(before, answer) {
+		return nil
+	}
+	return d.publish(ctx, r, e, answer)
+}
+
+// noteFailure has a wish decided again on which a working bundle gave no answer.
+func (d *decider) noteFailure(r row, e entry, answer events.Decided, engine *Engine) {
+	failures := 0
+	if slices.Contains(answer.Rules, ruleFailed) {
+		d.metrics.failures.Inc()
+		d.log.Error().Str("change", e.wish.Change).Str("key", r.key.String()).Str("stage", string(events.StageDecided)).
+			Strs("reasons", answer.Reasons).Msg("the policy gave no answer, the wish is denied")
+		if engine.broken == nil {
+			failures = e.failures + 1
+			d.queue.addAfter(r, e.age(), d.retry(failures))
+		}
+	}
+	if failures != e.failures {
+		d.table.update(r, func(e *entry) { e.failures = failures })
+	}
+}
+
+// same reports whether publishing b after a would tell nobody anything.
+func same(a, b events.Decided) bool {
+	return a.Wish == b.Wish && a.Verdict == b.Verdict && slices.Equal(a.Reasons, b.Reasons) &&
+		events.Digest(a.Exposure) == events.Digest(b.Exposure)
+}
+
+// publish signs and stores the answer, and takes it in at once: the next wish
+// must see what this one was given.
+func (d *decider) publish(ctx context.Context, r row, e entry, answer events.Decided) error {
+	signed, err := d.signer.sign(answer)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	defer cancel()
+	event := events.New(eventSource, r.cloud, r.key, signed, e.decided.ID, &e.wish, d.now())
+	ack, err := d.bus.Publish(ctx, event, bus.ExpectLast(e.decSeq))
+	if errors.Is(err, bus.ErrTooLarge) && !slices.Contains(answer.Rules, ruleFailed) {
+		before, _ := e.decision()
+		small := failed(err, before.Exposure)
+		small.Wish, small.Policy = answer.Wish, answer.Policy
+		return d.publish(ctx, r, e, small.Seal(r.key))
+	}
+	if err != nil {
+		return err
+	}
+	d.table.decided(r, bus.Record{Event: event, Subject: event.Subject(), Sequence: ack.Sequence}, true)
+	d.metrics.decisions.WithLabelValues(string(answer.Verdict)).Inc()
+	d.log.Info().Str("change", event.Change).Str("key", r.key.String()).Str("stage", string(events.StageDecided)).
+		Str("verdict", string(answer.Verdict)).Strs("reasons", answer.Reasons).Strs("rules", answer.Rules).
+		Str("bundle", answer.Policy.Revision).Msg("decided")
+	return nil
+}
+
+// reject puts on record, once, that a wish cannot be read. What stands stays.
+func (d *decider) reject(ctx context.Context, r row, bad bus.Record) error {
+	last, known, err := d.bus.Last(ctx, events.StageRejected, r.cloud, r.key)
+	if err != nil {
+		return fmt.Errorf("read what was rejected of %s: %w", r.key, err)
+	}
+	if known && last.Sequence > bad.Sequence {
+		return nil
+	}
+	payload := events.Rejected{Reason: "the wish cannot be read: " + bad.Err.Error(), Digest: events.Digest(string(bad.Data))}
+	event := events.New(eventSource, r.cloud, r.key, payload, last.Event.ID, nil, d.now())
+	_, err = d.bus.Publish(ctx, event, bus.ExpectLast(last.Sequence))
+	if errors.Is(err, bus.ErrConflict) {
+		return nil // another replica was first
+	}
+	if err != nil {
+		return err
+	}
+	d.metrics.rejected.Inc()
+	d.log.Error().Err(bad.Err).Str("change", event.Change).Str("key", r.key.String()).
+		Str("stage", string(events.StageRejected)).Msg("a wish cannot be read, what stands stays")
+	return nil
+}

@@ -1,0 +1,102 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/nkeys"
+
+	"drawbridge.dev/events"
+)
+
+// signer signs decisions. The seed stays in it.
+type signer struct {
+	pair   nkeys.KeyPair
+	public string
+}
+
+// PublicKey is the public nkey of the seed in c.KeyFile, which an executor must
+// trust. With c.GenerateKey the seed is made if the file is not there.
+func PublicKey(c Config) (string, error) {
+	s, err := loadSigner(c.KeyFile, c.GenerateKey)
+	if err != nil {
+		return "", err
+	}
+	return s.public, nil
+}
+
+func loadSigner(path string, generate bool) (*signer, error) {
+	fail := func(err error) (*signer, error) { return nil, fmt.Errorf("policy.key-file %q: %w", path, err) }
+	seed, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && generate {
+		if err := generateSeed(path); err != nil {
+			return fail(err)
+		}
+		seed, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	seed = bytes.TrimSpace(seed)
+	prefix, _, err := nkeys.DecodeSeed(seed)
+	if err != nil {
+		return fail(fmt.Errorf("holds no nkeys seed (make one with `nk -gen account`): %w", err))
+	}
+	if prefix != nkeys.PrefixByteAccount && prefix != nkeys.PrefixByteUser {
+		return fail(fmt.Errorf("holds a %s seed, want one of an account (SA...) or a user (SU...)", prefix))
+	}
+	pair, err := nkeys.FromSeed(seed)
+	if err != nil {
+		return fail(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return fail(err)
+	}
+	return &signer{pair, public}, nil
+}
+
+// generateSeed writes a seed that only the owner may read. Of several that do
+// so at once one wins, and the file is never seen half written.
+func generateSeed(path string) error {
+	pair, err := nkeys.CreateAccount()
+	if err != nil {
+		return err
+	}
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".seed-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(seed, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// sign returns d, which is sealed, with its signature.
+func (s *signer) sign(d events.Decided) (events.Decided, error) {
+	sig, err := s.pair.Sign([]byte(d.Digest))
+	if err != nil {
+		return d, fmt.Errorf("sign decision %s: %w", d.Digest, err)
+	}
+	d.Signature = events.Signature{Key: s.public, Value: base64.StdEncoding.EncodeToString(sig)}
+	return d, nil
+}

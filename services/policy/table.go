@@ -1,0 +1,199 @@
+package policy
+
+import (
+	"slices"
+	"sync"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/internal/bus"
+)
+
+// entry is what is known of one row.
+type entry struct {
+	wish     events.Event // zero: none that can be read
+	wishSeq  uint64
+	bad      *bus.Record  // the newest wish, if it cannot be read
+	decided  events.Event // zero: none that can be read
+	decSeq   uint64
+	failures int // evaluations in a row without an answer
+	refusals int // publications in a row that failed
+}
+
+// requested is the newest wish that could be read; false if there is none.
+func (e entry) requested() (events.Requested, bool) {
+	r, ok := e.wish.Payload.(events.Requested)
+	return r, ok
+}
+
+// decision is the last decision; false if there is none that can be read.
+func (e entry) decision() (events.Decided, bool) {
+	d, ok := e.decided.Payload.(events.Decided)
+	return d, ok
+}
+
+// age orders those that hold the same: by their wish, or what is known of it.
+func (e entry) age() uint64 {
+	if e.wishSeq > 0 {
+		return e.wishSeq
+	}
+	return e.decSeq
+}
+
+// owed reports whether a wish is undecided, or its decision is not one of the
+// bundle p.
+func (e entry) owed(p events.PolicyRef) bool {
+	want, ok := e.requested()
+	if !ok {
+		return e.bad != nil
+	}
+	d, ok := e.decision()
+	if !ok || d.Wish != want.Digest {
+		return true
+	}
+	if want.Exposure == nil {
+		return false
+	}
+	return d.Policy.Digest != p.Digest || slices.Contains(d.Rules, ruleFailed)
+}
+
+// table follows the rows of the bus, and says which of them are to be decided
+// because something changed.
+type table struct {
+	mu        sync.Mutex
+	rows      map[row]*entry
+	inventory *Inventory
+	waiting   waiting
+	wake      func(row, uint64)
+}
+
+func newTable(wake func(row, uint64)) *table {
+	return &table{rows: map[row]*entry{}, inventory: NewInventory(), waiting: newWaiting(), wake: wake}
+}
+
+// get is a copy of what is known of r.
+func (t *table) get(r row) entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.rows[r]; e != nil {
+		return *e
+	}
+	return entry{}
+}
+
+// update changes the row's entry.
+func (t *table) update(r row, f func(*entry)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f(t.entry(r))
+}
+
+func (t *table) entry(r row) *entry {
+	e := t.rows[r]
+	if e == nil {
+		e = &entry{}
+		t.rows[r] = e
+	}
+	return e
+}
+
+// requested takes in a requested record. One that cannot be read hides the wish
+// before it, whose decision stands.
+func (t *table) requested(r row, rec bus.Record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(r)
+	if rec.Sequence <= e.wishSeq {
+		return
+	}
+	e.wishSeq = rec.Sequence
+	if rec.Err != nil {
+		e.bad, e.wish = &rec, events.Event{}
+	} else {
+		e.bad, e.wish = nil, rec.Event
+	}
+	t.hold(r, e, true)
+	t.await(r, e)
+	if want, ok := e.requested(); ok {
+		if d, ok := e.decision(); ok && d.Wish == want.Digest {
+			return
+		}
+	}
+	t.wake(r, e.age())
+}
+
+// decided takes in a decided record, of this replica (own) or another one.
+func (t *table) decided(r row, rec bus.Record, own bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(r)
+	if rec.Sequence <= e.decSeq {
+		return
+	}
+	e.decSeq, e.decided = rec.Sequence, rec.Event
+	t.hold(r, e, own)
+	t.await(r, e)
+	if want, ok := e.requested(); ok {
+		if d, ok := e.decision(); !ok || d.Wish != want.Digest {
+			t.wake(r, e.age())
+		}
+	}
+}
+
+// hold brings the inventory up to what stands of r and wakes whom that
+// concerns: wishes that were denied and may have room now; and where two hold
+// the same host, or a namespace too much, those of whom the younger must go. A
+// decision of its own cannot exceed a limit that this replica knew of.
+func (t *table) hold(r row, e *entry, own bool) {
+	d, ok := e.decision()
+	if !ok && e.decSeq > 0 {
+		return // an unreadable decision says nothing about what stands
+	}
+	lost, gained, freed, taken := t.inventory.hold(r, d.Exposure, e.age())
+	again := func(other row) {
+		if x := t.rows[other]; x != nil {
+			t.wake(other, x.age())
+		}
+	}
+	for _, host := range lost {
+		t.waiting.forHost(host, again)
+	}
+	for _, host := range gained {
+		others := t.inventory.holdersOf(r, host)
+		for _, other := range others {
+			again(other)
+		}
+		if len(others) > 0 {
+			again(r)
+		}
+	}
+	if freed {
+		t.waiting.inSpace(r.space(), again)
+	}
+	if freed || taken && !own {
+		for _, other := range t.inventory.youngest(r.space()) {
+			again(other)
+		}
+	}
+}
+
+// await keeps r among the waiting while the last word on its wish is a denial.
+func (t *table) await(r row, e *entry) {
+	want, ok := e.requested()
+	d, decided := e.decision()
+	if !ok || !decided || want.Exposure == nil || d.Wish != want.Digest || d.Verdict != events.Denied {
+		t.waiting.drop(r)
+		return
+	}
+	t.waiting.set(r, hostsOf(*want.Exposure))
+}
+
+// wakeOwed wakes every row that the bundle p has not decided.
+func (t *table) wakeOwed(p events.PolicyRef) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for r, e := range t.rows {
+		if e.owed(p) {
+			t.wake(r, e.age())
+		}
+	}
+}
