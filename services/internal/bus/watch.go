@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"drawbridge.dev/events"
 )
 
 // Watcher is told of rows. Both functions are called from one goroutine and
@@ -36,6 +38,9 @@ var errLostRows = errors.New("rows were lost on the way")
 // is left out, except that of several changes of one row in between only the
 // last is seen.
 func (b *Bus) Watch(ctx context.Context, filters []string, h Watcher) error {
+	if len(filters) == 0 {
+		filters = []string{events.SubjectRoot + ".>"}
+	}
 	synced := false
 	session := watchSession{filters: filters, row: h.Row, synced: func() {
 		if !synced && h.Synced != nil {
