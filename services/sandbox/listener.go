@@ -1,0 +1,283 @@
+package sandbox
+
+import (
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+)
+
+var listenerFilters = []string{
+	"id", "name", "description", "provisioning_status", "operating_status", "admin_state_up", "created_at", "updated_at", "protocol",
+	"protocol_port", "connection_limit", "default_pool_id", "load_balancer_id", "loadbalancer_id", "client_authentication",
+	"timeout_client_data", "timeout_member_connect", "timeout_member_data", "timeout_tcp_inspect",
+}
+
+func listenerMeta(o *listener) *meta { return &o.meta }
+
+// fitting are the pool protocols that a listener may send to
+// (octavia/common/constants.py, VALID_LISTENER_POOL_PROTOCOL_MAP).
+var fitting = map[string][]string{
+	"TCP":              {"HTTP", "HTTPS", "PROXY", "PROXYV2", "TCP"},
+	"HTTP":             {"HTTP", "PROXY", "PROXYV2"},
+	"HTTPS":            {"HTTPS", "PROXY", "PROXYV2", "TCP"},
+	"TERMINATED_HTTPS": {"HTTP", "PROXY", "PROXYV2"},
+	"UDP":              {"UDP"},
+	"SCTP":             {"SCTP"},
+	"PROMETHEUS":       {},
+}
+
+func fit(listenerProtocol, poolProtocol string) error {
+	if slices.Contains(fitting[listenerProtocol], poolProtocol) {
+		return nil
+	}
+	return invalid("The pool protocol '%s' is invalid while the listener protocol is '%s'.", poolProtocol, listenerProtocol)
+}
+
+// transport is the protocol family in which a port can be taken once.
+func transport(protocol string) string {
+	if protocol == "UDP" || protocol == "SCTP" {
+		return protocol
+	}
+	return "TCP"
+}
+
+func (c *Cloud) listeners(r *request) (int, any, error) {
+	switch r.verb(1) {
+	case "GET":
+		mine, err := r.scope()
+		if err != nil {
+			return 0, nil, err
+		}
+		var all []object
+		for _, l := range c.state.Listeners {
+			if mine(l.Project) {
+				o := c.showListener(l)
+				o["load_balancer_id"], o["loadbalancer_id"] = l.LoadBalancer, l.LoadBalancer
+				all = append(all, o)
+			}
+		}
+		out, err := c.page(r, "listeners", all, listenerFilters)
+		hide(out, "listeners", "load_balancer_id", "loadbalancer_id")
+		return 200, out, err
+	case "POST":
+		return c.createListener(r)
+	case "GET id":
+		l, err := find(r, c.state.Listeners, "Listener", r.path[1], listenerMeta, false)
+		if err != nil {
+			return 0, nil, err
+		}
+		return 200, object{"listener": selectFields(c.showListener(l), r.query)}, nil
+	case "PUT id":
+		return c.updateListener(r)
+	case "DELETE id":
+		l, err := find(r, c.state.Listeners, "Listener", r.path[1], listenerMeta, true)
+		if err != nil {
+			return 0, nil, err
+		}
+		if err := c.lock(r, c.state.LoadBalancers[l.LoadBalancer], "Load Balancer"); err != nil {
+			return 0, nil, err
+		}
+		l.Provisioning, l.Stuck = PendingDelete, false
+		return 204, nil, nil
+	}
+	return 0, nil, wrongMethod(r)
+}
+
+// hide takes away what was there only to filter by.
+func hide(out object, name string, keys ...string) {
+	if out == nil {
+		return
+	}
+	for _, o := range out[name].([]object) {
+		for _, k := range keys {
+			delete(o, k)
+		}
+	}
+}
+
+func (c *Cloud) showListener(l *listener) object {
+	o := l.common()
+	headers := l.Headers
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	o["description"] = l.Description
+	o["protocol"] = l.Protocol
+	o["protocol_port"] = l.Port
+	o["connection_limit"] = l.Limit
+	o["default_tls_container_ref"] = orNull(l.TLSRef)
+	o["sni_container_refs"] = listOrEmpty(l.SNIRefs)
+	o["default_pool_id"] = orNull(l.DefaultPool)
+	o["l7policies"] = ids(l.Policies)
+	o["insert_headers"] = headers
+	o["loadbalancers"] = ids([]string{l.LoadBalancer})
+	o["timeout_client_data"] = l.ClientData
+	o["timeout_member_connect"] = l.MemberConnect
+	o["timeout_member_data"] = l.MemberData
+	o["timeout_tcp_inspect"] = l.Inspect
+	o["client_ca_tls_container_ref"] = orNull(l.ClientCA)
+	o["client_authentication"] = l.ClientAuth
+	o["client_crl_container_ref"] = orNull(l.ClientCRL)
+	o["allowed_cidrs"] = listOrNull(l.AllowedCIDRs)
+	o["tls_ciphers"] = orNull(l.Ciphers)
+	o["tls_versions"] = listOrNull(l.TLSVersions)
+	o["alpn_protocols"] = listOrNull(l.ALPN)
+	return c.answer(o, listenerPost, nil)
+}
+
+func (c *Cloud) createListener(r *request) (int, any, error) {
+	in, err := listenerPost.decode(r.body, argument{"listener_", "listener"}, true, c.minor)
+	if err != nil {
+		return 0, nil, err
+	}
+	lb, err := find(r, c.state.LoadBalancers, "Load Balancer", in["loadbalancer_id"].(string), lbMeta, true)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := c.quota(lb.Project, "listener", "Listener", 1); err != nil {
+		return 0, nil, err
+	}
+	if err := c.checkDefaultPool(lb, in["protocol"].(string), in["default_pool_id"]); err != nil {
+		return 0, nil, err
+	}
+	if lb.Provisioning != Active {
+		return 0, nil, immutable("Load Balancer", lb.ID)
+	}
+	l, err := c.newListener(r, lb, in)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := c.lock(r, lb, "Load Balancer"); err != nil {
+		return 0, nil, err
+	}
+	c.addListener(lb, l)
+	return 201, object{"listener": c.showListener(l)}, nil
+}
+
+func (c *Cloud) addListener(lb *loadBalancer, l *listener) {
+	c.state.Listeners[l.ID] = l
+	lb.Listeners = append(lb.Listeners, l.ID)
+}
+
+// checkDefaultPool: it must be of the same load balancer, and fit.
+func (c *Cloud) checkDefaultPool(lb *loadBalancer, protocol string, id any) error {
+	pool, given := id.(string)
+	if !given || pool == "" {
+		return nil
+	}
+	if protocol == "PROMETHEUS" {
+		return bad("Protocol PROMETHEUS listeners cannot have child objects.")
+	}
+	p := c.state.Pools[pool]
+	if p == nil || p.LoadBalancer != lb.ID {
+		return notFound("Pool", pool)
+	}
+	return fit(protocol, p.Protocol)
+}
+
+// newListener checks a listener against its load balancer and makes it.
+func (c *Cloud) newListener(r *request, lb *loadBalancer, in map[string]any) (*listener, error) {
+	l := &listener{meta: created(r, lb.Project, in), LoadBalancer: lb.ID}
+	set(in, "protocol", &l.Protocol)
+	set(in, "protocol_port", &l.Port)
+	l.ClientAuth, l.ClientData, l.MemberConnect, l.MemberData = "NONE", defaultClientData, defaultMemberConnect, defaultMemberData
+	l.apply(in)
+	if err := checkHeaders(l.Protocol, l.Headers); err != nil {
+		return nil, err
+	}
+	refs := l.TLSRef != "" || len(l.SNIRefs) > 0 || l.ClientCA != ""
+	switch {
+	case (l.Protocol == "UDP" || l.Protocol == "SCTP") && (refs || len(l.Headers) > 0):
+		return nil, invalid("%s protocol listener does not support TLS.", l.Protocol)
+	case refs && l.Protocol != "TERMINATED_HTTPS" && l.Protocol != "PROMETHEUS":
+		return nil, invalid("Certificate container references are not allowed on %s protocol listeners.", l.Protocol)
+	case l.Protocol == "TERMINATED_HTTPS" && l.TLSRef == "" && len(l.SNIRefs) == 0:
+		return nil, invalid("An SNI or default certificate container reference must be provided for %s protocol listeners.", l.Protocol)
+	case l.ClientAuth != "NONE" && l.ClientCA == "":
+		return nil, invalid("Client authentication setting %s requires a client CA container reference.", l.ClientAuth)
+	}
+	for _, id := range lb.Listeners {
+		other := c.state.Listeners[id]
+		if other.Port == l.Port && transport(other.Protocol) == transport(l.Protocol) {
+			return nil, octaviaError(409, "Another Listener on this Load Balancer is already using protocol %s and protocol_port %d", other.Protocol, l.Port)
+		}
+	}
+	return l, checkSources(lb, l.AllowedCIDRs)
+}
+
+func checkSources(lb *loadBalancer, cidrs []string) error {
+	vip, err := netip.ParseAddr(lb.VIP)
+	for _, s := range cidrs {
+		if p, e := netip.ParsePrefix(s); err == nil && e == nil && p.Addr().Is4() != vip.Is4() {
+			return invalid("CIDR %s IP version incompatible with VIP %s IP version.", s, lb.VIP)
+		}
+	}
+	return nil
+}
+
+var (
+	plainHeaders = []string{"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
+	tlsHeaders   = []string{
+		"X-SSL-Client-Verify", "X-SSL-Client-Has-Cert", "X-SSL-Client-DN", "X-SSL-Client-CN", "X-SSL-Issuer",
+		"X-SSL-Client-SHA1", "X-SSL-Client-Not-Before", "X-SSL-Client-Not-After",
+	}
+)
+
+func checkHeaders(protocol string, headers map[string]string) error {
+	if len(headers) == 0 {
+		return nil
+	}
+	if protocol != "HTTP" && protocol != "TERMINATED_HTTPS" {
+		return bad("insert-headers is not a valid option for a %s protocol listener.", protocol)
+	}
+	var names, secure []string
+	known := true
+	for h := range headers {
+		names = append(names, "'"+h+"'")
+		known = known && (slices.Contains(plainHeaders, h) || slices.Contains(tlsHeaders, h))
+		if slices.Contains(tlsHeaders, h) {
+			secure = append(secure, "'"+h+"'")
+		}
+	}
+	sort.Strings(names)
+	sort.Strings(secure)
+	if !known {
+		return bad("dict_keys([%s]) is not a valid option for insert_headers", strings.Join(names, ", "))
+	}
+	if len(secure) > 0 && protocol != "TERMINATED_HTTPS" {
+		return bad("[%s] is not a valid option for %s protocol listener.", strings.Join(secure, ", "), protocol)
+	}
+	return nil
+}
+
+func (c *Cloud) updateListener(r *request) (int, any, error) {
+	in, err := listenerPut.decode(r.body, argument{"listener_", "listener"}, false, c.minor)
+	if err != nil {
+		return 0, nil, err
+	}
+	l, err := find(r, c.state.Listeners, "Listener", r.path[1], listenerMeta, true)
+	if err != nil {
+		return 0, nil, err
+	}
+	lb := c.state.LoadBalancers[l.LoadBalancer]
+	if h, ok := in["insert_headers"].(map[string]string); ok {
+		if err := checkHeaders(l.Protocol, h); err != nil {
+			return 0, nil, err
+		}
+	}
+	if cidrs, ok := in["allowed_cidrs"].([]string); ok {
+		if err := checkSources(lb, cidrs); err != nil {
+			return 0, nil, err
+		}
+	}
+	if err := c.checkDefaultPool(lb, l.Protocol, in["default_pool_id"]); err != nil {
+		return 0, nil, err
+	}
+	if err := c.lock(r, lb, "Load Balancer", &l.meta); err != nil {
+		return 0, nil, err
+	}
+	l.Stuck = false
+	l.apply(in)
+	return 200, object{"listener": c.showListener(l)}, nil
+}
