@@ -6,6 +6,9 @@ tool github.com/go-task/task/v3/cmd/task
 
 require (
 	dario.cat/mergo v1.0.0 // indirect
+	drawbridge.dev/events v0.0.0
+	drawbridge.dev/policies v0.0.0
+	drawbridge.dev/services v0.0.0
 	github.com/Ladicle/tabwriter v1.0.0 // indirect
 	github.com/Masterminds/semver/v3 v3.4.0 // indirect
 	github.com/Microsoft/go-winio v0.6.2 // indirect
@@ -36,6 +39,7 @@ require (
 	github.com/mattn/go-colorable v0.1.13 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/mitchellh/hashstructure/v2 v2.0.2 // indirect
+	github.com/nats-io/nkeys v0.4.17
 	github.com/pjbgf/sha1cd v0.3.2 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect
 	github.com/puzpuzpuz/xsync/v3 v3.5.1 // indirect
@@ -56,3 +60,9 @@ require (
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	mvdan.cc/sh/v3 v3.12.0 // indirect
 )
+
+replace drawbridge.dev/events => ../events
+
+replace drawbridge.dev/policies => ../policies
+
+replace drawbridge.dev/services => ../services

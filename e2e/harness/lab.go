@@ -1,0 +1,83 @@
+package harness
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// labVariable is what e2e/lab/up says of the real servers. Without it the test
+// is skipped, or fails where the lab is required.
+func labVariable(t testing.TB, name string) string {
+	t.Helper()
+	name = "DRAWBRIDGE_LAB_" + name
+	v := os.Getenv(name)
+	if v == "" {
+		if os.Getenv("DRAWBRIDGE_E2E_REQUIRE_LAB") != "" {
+			t.Fatalf(`%s is not set, and DRAWBRIDGE_E2E_REQUIRE_LAB asks for the real servers: eval "$(e2e/lab/up)"`, name)
+		}
+		t.Skipf(`needs the real servers, and %s is not set: eval "$(e2e/lab/up)", or go tool task e2e`, name)
+	}
+	return v
+}
+
+// LabCluster is the real API server.
+func LabCluster(t testing.TB) *Cluster {
+	t.Helper()
+	return OpenCluster(t, labVariable(t, "KUBECONFIG"))
+}
+
+// LabCloud is the real Octavia.
+func LabCloud(t testing.TB) *Cloud {
+	t.Helper()
+	text, err := os.ReadFile(labVariable(t, "CLOUDS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, entry := readClouds(t, text, labVariable(t, "CLOUD"))
+	return &Cloud{
+		OpenStack:  NewOpenStack(entry),
+		CloudsFile: file,
+		Executor: map[string]any{
+			"vip-subnet":       labVariable(t, "K8S_VIP_SUBNET_ID"),
+			"floating-network": labVariable(t, "PUBLIC_NET_ID"),
+		},
+		Nodes: []string{"10.20.0.201", "10.20.0.202", "10.20.0.203"},
+	}
+}
+
+// Cloud is an OpenStack cloud that carries load balancers.
+type Cloud struct {
+	*OpenStack
+	CloudsFile string         // a clouds.yaml whose entry CloudName is this cloud
+	Executor   map[string]any // how the executor is configured for it
+	Nodes      []string       // addresses that nodes of a cluster can have
+	Sandbox    *Sandbox       // nil for the real one
+}
+
+// readClouds writes the entry of a clouds.yaml to a file of its own, where it
+// is called CloudName.
+func readClouds(t testing.TB, text []byte, name string) (string, Entry) {
+	t.Helper()
+	var clouds struct {
+		Clouds map[string]Entry
+	}
+	if err := yaml.Unmarshal(text, &clouds); err != nil {
+		t.Fatalf("clouds.yaml: %v", err)
+	}
+	entry, ok := clouds.Clouds[name]
+	if !ok {
+		t.Fatalf("clouds.yaml has no entry %q", name)
+	}
+	text, err := yaml.Marshal(map[string]any{"clouds": map[string]any{CloudName: entry}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "clouds.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, entry
+}

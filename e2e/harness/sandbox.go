@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"drawbridge.dev/services/sandbox"
+)
+
+// Pending is how long the sandbox's PENDING states last: long enough to be
+// caught in one.
+const Pending = 300 * time.Millisecond
+
+// Sandbox is a sandbox in the process of the test, which can count what is
+// asked of it and make it fail.
+type Sandbox struct{ *sandbox.Cloud }
+
+// NewSandbox plays a cloud whose data plane carries traffic, until the test ends.
+func NewSandbox(t testing.TB, adjust ...func(*sandbox.Config)) *Cloud {
+	t.Helper()
+	tenant := sandbox.DefaultUsers()[0]
+	tenant.Entry = CloudName
+	cfg := sandbox.Config{Pending: Pending, DataPlane: true, Users: []sandbox.User{tenant}}
+	for _, a := range adjust {
+		a(&cfg)
+	}
+	s, err := sandbox.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("sandbox: %v", err)
+		}
+	})
+	file, entry := readClouds(t, s.CloudsYAML(), CloudName)
+	c := &Cloud{OpenStack: NewOpenStack(entry), CloudsFile: file, Sandbox: &Sandbox{s}, Executor: map[string]any{}}
+	at := fmt.Sprintf("127.%d.%d.", 200+rand.N(50), rand.N(256)) // a network of nodes of its own
+	for i := range 3 {
+		c.Nodes = append(c.Nodes, fmt.Sprintf("%s%d", at, i+1))
+	}
+	return c
+}
+
+// Writes counts the calls since the last ResetCalls that changed the cloud or tried to.
+func (s *Sandbox) Writes() (n int, list []string) {
+	for _, c := range s.Calls() {
+		if c.Write() {
+			n++
+			list = append(list, fmt.Sprintf("%s %s %d", c.Method, c.Path, c.Status))
+		}
+	}
+	return n, list
+}
