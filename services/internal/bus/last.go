@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,26 +35,32 @@ func (b *Bus) lastOf(ctx context.Context, subject string) (Record, bool, error) 
 			return Record{}, false, fmt.Errorf("last of %s: %w", subject, err)
 		}
 		if ok {
-			r, err := m.record(stream)
+			r, _, err := m.record(stream)
 			return r, err == nil, err
 		}
 	}
 	return Record{}, false, nil
 }
 
-// record decodes a message of HISTORY or STATE.
-func (m stored) record(stream string) (Record, error) {
-	header, err := nats.DecodeHeadersMsg(m.Header)
-	if err != nil && len(m.Header) > 0 {
-		return Record{}, fmt.Errorf("headers of %s in %s: %w", m.Subject, stream, err)
+// record decodes a message of HISTORY or STATE, and its headers.
+func (m stored) record(stream string) (Record, nats.Header, error) {
+	var header nats.Header
+	if len(m.Header) > 0 {
+		h, err := nats.DecodeHeadersMsg(m.Header)
+		if err != nil {
+			return Record{}, nil, fmt.Errorf("headers of message %d in %s: %w", m.Sequence, stream, err)
+		}
+		header = h
 	}
 	sequence := m.Sequence
 	if stream == StateStream {
-		if sequence, err = origin(header); err != nil {
-			return Record{}, fmt.Errorf("row %d of %s: %w", m.Sequence, stream, err)
+		n, err := origin(header)
+		if err != nil {
+			return Record{}, nil, fmt.Errorf("message %d of %s: %w", m.Sequence, stream, err)
 		}
+		sequence = n
 	}
-	return decode(m.Subject, sequence, header, m.Data), nil
+	return decode(m.Subject, sequence, header, m.Data), header, nil
 }
 
 // leaderLast reads the last message of a subject. Unlike a direct get, which
@@ -86,7 +91,7 @@ func (b *Bus) leaderGet(ctx context.Context, stream string, request map[string]a
 		if answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
 			return stored{}, false, nil
 		}
-		return stored{}, false, fmt.Errorf("stream %s: %w", stream, errors.Join(answer.Error))
+		return stored{}, false, fmt.Errorf("stream %s: %w", stream, answer.Error)
 	}
 	return answer.Message, true, nil
 }

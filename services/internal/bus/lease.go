@@ -31,8 +31,9 @@ type Lease struct {
 	stop    context.CancelFunc
 	stopped chan struct{}
 
+	revision uint64 // of the last renewal; used by one goroutine at a time
+
 	mu       sync.Mutex
-	revision uint64
 	deadline time.Time // by the monotonic clock: ttl after the last renewal was sent
 	cause    error     // why it is lost
 }
@@ -80,7 +81,8 @@ type observation struct {
 
 // try takes the lease if it is free.
 func (l *Lease) try(ctx context.Context, seen *observation) error {
-	have, held, at, err := l.read(ctx)
+	asked := time.Now()
+	have, held, err := l.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,33 +95,31 @@ func (l *Lease) try(ctx context.Context, seen *observation) error {
 		}
 	}
 	if held.Session == l.claim.Session {
-		return l.adopt(have, at)
+		l.token, l.revision = have, have
+		return nil
 	}
-	sent := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, l.claim.TTL/3)
+	defer cancel()
+	l.deadline = asked.Add(l.claim.TTL) // whenever the claim is stored, it is after this read
 	revision, err := l.write(ctx, l.claim, have)
 	if err != nil {
 		return err
 	}
-	return l.adopt(revision, sent)
-}
-
-func (l *Lease) adopt(revision uint64, sent time.Time) error {
-	l.token, l.revision, l.deadline = revision, revision, sent.Add(l.claim.TTL)
+	l.token, l.revision = revision, revision
 	return nil
 }
 
 // read is the revision and claim that the leader holds.
-func (l *Lease) read(ctx context.Context) (uint64, claim, time.Time, error) {
-	sent := time.Now()
+func (l *Lease) read(ctx context.Context) (uint64, claim, error) {
 	m, ok, err := l.b.leaderLast(ctx, LeaseStream, l.subject)
 	if err != nil || !ok {
-		return 0, claim{}, sent, err
+		return 0, claim{}, err
 	}
 	var c claim
 	if err := json.Unmarshal(m.Data, &c); err != nil {
-		return 0, claim{}, sent, fmt.Errorf("value of %s: %w", l.subject, err)
+		return 0, claim{}, fmt.Errorf("value of %s: %w", l.subject, err)
 	}
-	return m.Sequence, c, sent, nil
+	return m.Sequence, c, nil
 }
 
 // write stores c if the lease's revision is still expected.
@@ -160,14 +160,12 @@ func (l *Lease) renew(ctx context.Context) {
 }
 
 func (l *Lease) renewOnce(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	ctx, cancel := context.WithDeadline(ctx, l.deadline)
-	defer cancel()
 	sent := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, l.claim.TTL/3)
+	defer cancel()
 	revision, err := l.write(ctx, l.claim, l.revision)
 	if conflict(err) {
-		have, held, _, readErr := l.read(ctx)
+		have, held, readErr := l.read(ctx)
 		switch {
 		case readErr != nil:
 			return readErr
@@ -180,7 +178,10 @@ func (l *Lease) renewOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.revision, l.deadline = revision, sent.Add(l.claim.TTL)
+	l.revision = revision
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deadline = sent.Add(l.claim.TTL)
 	return nil
 }
 
@@ -211,7 +212,7 @@ func (l *Lease) Check(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	_, held, _, err := l.read(ctx)
+	_, held, err := l.read(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: it cannot be checked: %w", ErrLeaseLost, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,10 +60,6 @@ func (b *Bus) Publish(ctx context.Context, e events.Event, opts ...PublishOption
 	fail := func(err error) (Ack, error) {
 		return Ack{}, fmt.Errorf("publish %s on %s: %w", e.ID, msg.Subject, err)
 	}
-	po := []jetstream.PublishOpt{jetstream.WithMsgID(e.ID), jetstream.WithExpectStream(HistoryStream)}
-	if p.expect {
-		po = append(po, jetstream.WithExpectLastSequencePerSubject(p.expected))
-	}
 	if limit := b.nc.MaxPayload(); int64(size(msg)) > limit {
 		return fail(fmt.Errorf("%w: it has %d bytes with its headers, the server takes %d (max_payload): split the object", ErrTooLarge, size(msg), limit))
 	}
@@ -71,11 +68,62 @@ func (b *Bus) Publish(ctx context.Context, e events.Event, opts ...PublishOption
 		ctx, cancel = context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
 	}
-	ack, err := b.send(ctx, msg, po)
+	ack, err := b.expecting(ctx, msg, e.ID, p)
 	if err != nil {
 		return fail(err)
 	}
 	return ack, nil
+}
+
+// expecting publishes under the expectation of p. The server compares it with
+// what HISTORY holds, and for it a subject whose last message has aged out has
+// none. The row that STATE still has settles it then: who expects that row
+// expects nothing of HISTORY, and who expects nothing is in conflict with it.
+func (b *Bus) expecting(ctx context.Context, msg *nats.Msg, id string, p publication) (Ack, error) {
+	opts := []jetstream.PublishOpt{jetstream.WithMsgID(id), jetstream.WithExpectStream(HistoryStream)}
+	if !p.expect {
+		return b.send(ctx, msg, opts)
+	}
+	expect := func(n uint64) []jetstream.PublishOpt {
+		return append(slices.Clone(opts), jetstream.WithExpectLastSequencePerSubject(n))
+	}
+	if p.expected == 0 {
+		if m, found, err := b.leaderLast(ctx, StateStream, msg.Subject); err != nil || found {
+			return b.settle(m, StateStream, id, err)
+		}
+	}
+	ack, err := b.send(ctx, msg, expect(p.expected))
+	if !errors.Is(err, ErrConflict) {
+		return ack, err
+	}
+	m, found, lastErr := b.leaderLast(ctx, HistoryStream, msg.Subject)
+	if lastErr != nil || found {
+		return b.settle(m, HistoryStream, id, lastErr)
+	}
+	m, found, lastErr = b.leaderLast(ctx, StateStream, msg.Subject)
+	if lastErr != nil || !found {
+		return Ack{}, errors.Join(lastErr, err)
+	}
+	if row, _, lastErr := m.record(StateStream); lastErr != nil || row.Sequence != p.expected {
+		return b.settle(m, StateStream, id, lastErr)
+	}
+	return b.send(ctx, msg, expect(0))
+}
+
+// settle tells whether the last message of the subject is ours: an earlier
+// attempt that was stored without an answer is no conflict.
+func (b *Bus) settle(last stored, stream, id string, err error) (Ack, error) {
+	if err != nil {
+		return Ack{}, err
+	}
+	r, header, err := last.record(stream)
+	switch {
+	case err != nil:
+		return Ack{}, err
+	case header.Get(jetstream.MsgIDHeader) == id:
+		return Ack{Sequence: r.Sequence, Duplicate: true}, nil
+	}
+	return Ack{}, fmt.Errorf("%w: record %d is the last", ErrConflict, r.Sequence)
 }
 
 // size is what the server counts against max_payload; the reserve is for the
@@ -95,7 +143,7 @@ func size(m *nats.Msg) int {
 func (b *Bus) send(ctx context.Context, msg *nats.Msg, opts []jetstream.PublishOpt) (Ack, error) {
 	for attempt := 1; ; attempt++ {
 		try, cancel := context.WithTimeout(ctx, requestTimeout)
-		ack, err := b.js.PublishMsg(try, msg, append(opts, jetstream.WithRetryAttempts(0))...)
+		ack, err := b.js.PublishMsg(try, msg, append(slices.Clone(opts), jetstream.WithRetryAttempts(0))...)
 		cancel()
 		if err == nil {
 			return Ack{Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil

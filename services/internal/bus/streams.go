@@ -30,11 +30,6 @@ type Streams struct {
 
 const defaultDuplicateWindow = 2 * time.Minute
 
-// stateDuplicateWindow is the shortest that the server takes. STATE must not
-// de-duplicate: HISTORY did, and an id that HISTORY took again after its window
-// is the newest row.
-const stateDuplicateWindow = 100 * time.Millisecond
-
 // Defaults fills what is not set.
 func (s Streams) Defaults() Streams {
 	if s.Replicas == 0 {
@@ -92,7 +87,7 @@ func (b *Bus) ensure(ctx context.Context, name string, adjust func(*jetstream.St
 	have, err := b.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		c := jetstream.StreamConfig{Name: name}
-		if name == LeaseStream {
+		if name == LeaseStream { // tokens grow even if the bucket is deleted and made again
 			c.FirstSeq = uint64(time.Now().UnixMilli())
 		}
 		adjust(&c)
@@ -129,6 +124,9 @@ func (s Streams) history(c *jetstream.StreamConfig) {
 	c.AllowDirect = true
 }
 
+// state turns de-duplication off (0 with a source): HISTORY did it, and an id
+// that HISTORY took again after its window is the newest row, also while STATE
+// is built anew and both pass within moments.
 func (s Streams) state(c *jetstream.StreamConfig) {
 	c.Description = "The last event of every key and stage, sourced from HISTORY"
 	c.Sources = []*jetstream.StreamSource{{Name: HistoryStream}}
@@ -137,11 +135,11 @@ func (s Streams) state(c *jetstream.StreamConfig) {
 	c.Discard = jetstream.DiscardOld
 	c.MaxMsgsPerSubject = 1
 	c.Replicas = s.Replicas
-	c.Duplicates = stateDuplicateWindow
+	c.Duplicates = 0
 	c.AllowDirect = true
 }
 
-// leases keeps no direct gets: every read is answered by the leader.
+// leases allows no direct gets: every read is answered by the leader.
 func (s Streams) leases(c *jetstream.StreamConfig) {
 	c.Description = "Who holds which lease; the sequence is the fencing token"
 	c.Subjects = []string{leasePrefix + ">"}

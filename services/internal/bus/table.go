@@ -33,21 +33,28 @@ func (b *Bus) Table(ctx context.Context, filters ...string) ([]Record, error) {
 	return slices.SortedFunc(maps.Values(rows), func(a, b Record) int { return cmp.Compare(a.Sequence, b.Sequence) }), nil
 }
 
-// caughtUp returns when STATE holds everything that HISTORY held at the call.
+// lagTimeout is how long STATE may take to follow before it is reported; it is
+// waited for again afterwards.
+const lagTimeout = 15 * time.Second
+
+// caughtUp returns when STATE holds everything that HISTORY held at the call and
+// has not aged out since. Without it a STATE that is being built anew would
+// pass for a small table.
 func (b *Bus) caughtUp(ctx context.Context) error {
-	_, want, err := b.History(ctx)
-	if err != nil {
-		return err
-	}
-	for attempt := 1; ; attempt++ {
-		have, err := b.stateAt(ctx)
-		if err != nil || have >= want {
+	ctx, cancel := context.WithTimeoutCause(ctx, lagTimeout, errors.New("it does not follow: look at the server's log"))
+	defer cancel()
+	first, want, err := b.History(ctx)
+	for attempt := 1; err == nil && first <= want; attempt++ {
+		var have uint64
+		if have, err = b.stateAt(ctx); err != nil || have >= want {
 			return err
 		}
 		if !pause(ctx, backoff(attempt, time.Millisecond, 100*time.Millisecond)) {
 			return fmt.Errorf("stream %s stands at %d of %s, which is at %d: %w", StateStream, have, HistoryStream, want, context.Cause(ctx))
 		}
+		first, _, err = b.History(ctx)
 	}
+	return err
 }
 
 // stateAt is the HISTORY sequence of the last row of STATE; 0 if it has none.
