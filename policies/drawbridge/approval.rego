@@ -3,7 +3,7 @@ package drawbridge
 # Where a person has to agree, what is newly reachable waits. Backends may come
 # and go: they change who answers, not what is reachable.
 hold contains finding if {
-	namespace_label(data.settings.approval.label) == data.settings.approval.value
+	input.object.namespaceLabels[data.settings.approval.label] == data.settings.approval.value
 	not known_surface
 	finding := {
 		"rule": "approval",

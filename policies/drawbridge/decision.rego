@@ -7,31 +7,23 @@ package drawbridge
 
 # METADATA
 # entrypoint: true
-decision := {
-	"verdict": verdict,
-	"reasons": sort([finding.reason | some finding in findings]),
-	"rules": sort({rule | some rule in spoken}),
+decision := answer("denied", deny) if {
+	count(deny) > 0
+} else := answer("held", hold) if {
+	count(hold) > 0
+} else := {
+	"verdict": "approved",
+	"reasons": [],
+	"rules": sort({obliged[name] | some name, _ in obligations}),
 	"obligations": obligations,
 }
 
-default verdict := "approved"
-
-verdict := "denied" if count(deny) > 0
-
-verdict := "held" if {
-	count(deny) == 0
-	count(hold) > 0
+answer(verdict, findings) := {
+	"verdict": verdict,
+	"reasons": sort([finding.reason | some finding in findings]),
+	"rules": sort({finding.rule | some finding in findings}),
+	"obligations": {},
 }
-
-findings := deny if verdict == "denied"
-
-findings := hold if verdict == "held"
-
-findings := set() if verdict == "approved"
-
-spoken contains finding.rule if some finding in findings
-
-spoken contains obliged[name] if some name, _ in obligations
 
 # The rule behind each obligation.
 obliged := {"allowedSources": "sources", "flavor": "flavor", "internal": "public"}

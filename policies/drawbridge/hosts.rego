@@ -2,8 +2,13 @@ package drawbridge
 
 # Host names must lie below a suffix that the namespace may use.
 deny contains finding if {
-	strangers := {host | some host in hosts; not allowed_host(host)}
+	strangers := {host |
+		some host in {route.host | route := input.wish.listeners[_].routes[_]}
+		not strings.any_suffix_match(host, suffix_ends)
+		not host in suffixes
+	}
 	count(strangers) > 0
+	not "*" in suffixes
 	finding := {
 		"rule": "hosts",
 		"reason": sprintf(
@@ -13,24 +18,9 @@ deny contains finding if {
 	}
 }
 
-hosts contains route.host if {
-	some listener in input.wish.listeners
-	some route in listener.routes
-	route.host
-}
-
 default suffixes := []
 
 suffixes := for_namespace(data.settings.hosts.suffixes)
 
-allowed_host(host) if {
-	name := trim_prefix(host, "*.")
-	some suffix in suffixes
-	below(name, suffix)
-}
-
-below(_, "*")
-
-below(name, name)
-
-below(name, suffix) if endswith(name, concat("", [".", suffix]))
+# How the names below a suffix end, and the wildcard above them.
+suffix_ends := {concat("", [".", suffix]) | some suffix in suffixes}

@@ -2,7 +2,7 @@ package drawbridge
 
 # A namespace has so many load balancers and no more.
 deny contains finding if {
-	not within_limit
+	input.inventory.loadBalancers >= limit
 	finding := {
 		"rule": "limit",
 		"reason": sprintf(
@@ -11,8 +11,6 @@ deny contains finding if {
 		),
 	}
 }
-
-within_limit if input.inventory.loadBalancers < limit
 
 default limit := 0
 

@@ -25,4 +25,4 @@ public_without_permission if {
 	not may_be_public
 }
 
-may_be_public if namespace_label(data.settings.public.label) == data.settings.public.value
+may_be_public if input.object.namespaceLabels[data.settings.public.label] == data.settings.public.value

@@ -57,10 +57,11 @@ func (e *Engine) decide(ctx context.Context, q Question) events.Decided {
 	return d
 }
 
-// failed is the denial that follows from a policy without an answer.
+// failed is the denial that follows from a policy without an answer. The reason
+// is one line, as the others.
 func failed(err error, standing *events.Exposure) events.Decided {
 	return events.Decided{Verdict: events.Denied, Exposure: standing,
-		Reasons: []string{"policy failed: " + err.Error()}, Rules: []string{ruleFailed}}
+		Reasons: []string{"policy failed: " + strings.Join(strings.Fields(err.Error()), " ")}, Rules: []string{ruleFailed}}
 }
 
 // outlived says why what stands may stand no longer; empty: it may, or nothing

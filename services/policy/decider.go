@@ -19,11 +19,28 @@ const (
 	publishTimeout = 10 * time.Second // of a decision under way when the service is stopped
 )
 
+// board is where decisions are put: the bus.
+type board interface {
+	// put fails with bus.ErrConflict unless last is the sequence of the last record of the event's subject.
+	put(ctx context.Context, e events.Event, last uint64) (bus.Ack, error)
+	last(context.Context, events.Stage, row) (bus.Record, bool, error)
+}
+
+type busBoard struct{ bus *bus.Bus }
+
+func (b busBoard) put(ctx context.Context, e events.Event, last uint64) (bus.Ack, error) {
+	return b.bus.Publish(ctx, e, bus.ExpectLast(last))
+}
+
+func (b busBoard) last(ctx context.Context, stage events.Stage, r row) (bus.Record, bool, error) {
+	return b.bus.Last(ctx, stage, r.cloud, r.key)
+}
+
 // decider decides one row after the other. One at a time, so that of two wishes
 // for the same the second sees what the first was given.
 type decider struct {
 	cfg     Config
-	bus     *bus.Bus
+	board   board
 	log     zerolog.Logger
 	metrics *metrics
 	signer  *signer
@@ -62,18 +79,23 @@ func (d *decider) run(ctx context.Context) {
 		if !ok {
 			return
 		}
-		e := d.table.get(r)
-		err := d.work(ctx, r, e)
-		if errors.Is(err, bus.ErrConflict) {
-			d.metrics.conflicts.Inc()
-			err = d.refresh(ctx, r)
-			if d.table.get(r).decSeq > e.decSeq {
-				d.queue.add(r, e.age())
-				continue
-			}
-		}
-		d.settle(ctx, r, e, err)
+		d.decide(ctx, r)
 	}
+}
+
+// decide decides one row, and again where another replica was first.
+func (d *decider) decide(ctx context.Context, r row) {
+	e := d.table.get(r)
+	err := d.work(ctx, r, e)
+	if errors.Is(err, bus.ErrConflict) {
+		d.metrics.conflicts.Inc()
+		err = d.refresh(ctx, r)
+		if d.table.get(r).decSeq > e.decSeq {
+			d.queue.add(r, e.age())
+			return
+		}
+	}
+	d.settle(ctx, r, e, err)
 }
 
 // settle has what could not be published tried again.
@@ -96,7 +118,7 @@ func (d *decider) settle(ctx context.Context, r row, e entry, err error) {
 
 // refresh reads the decision that was there first.
 func (d *decider) refresh(ctx context.Context, r row) error {
-	rec, ok, err := d.bus.Last(ctx, events.StageDecided, r.cloud, r.key)
+	rec, ok, err := d.board.last(ctx, events.StageDecided, r)
 	if err != nil {
 		return fmt.Errorf("read the decision of %s: %w", r.key, err)
 	}
@@ -168,7 +190,7 @@ func (d *decider) publish(ctx context.Context, r row, e entry, answer events.Dec
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
 	event := events.New(eventSource, r.cloud, r.key, signed, e.decided.ID, &e.wish, d.now())
-	ack, err := d.bus.Publish(ctx, event, bus.ExpectLast(e.decSeq))
+	ack, err := d.board.put(ctx, event, e.decSeq)
 	if errors.Is(err, bus.ErrTooLarge) && !slices.Contains(answer.Rules, ruleFailed) {
 		before, _ := e.decision()
 		small := failed(err, before.Exposure)
@@ -188,7 +210,7 @@ func (d *decider) publish(ctx context.Context, r row, e entry, answer events.Dec
 
 // reject puts on record, once, that a wish cannot be read. What stands stays.
 func (d *decider) reject(ctx context.Context, r row, bad bus.Record) error {
-	last, known, err := d.bus.Last(ctx, events.StageRejected, r.cloud, r.key)
+	last, known, err := d.board.last(ctx, events.StageRejected, r)
 	if err != nil {
 		return fmt.Errorf("read what was rejected of %s: %w", r.key, err)
 	}
@@ -197,7 +219,7 @@ func (d *decider) reject(ctx context.Context, r row, bad bus.Record) error {
 	}
 	payload := events.Rejected{Reason: "the wish cannot be read: " + bad.Err.Error(), Digest: events.Digest(string(bad.Data))}
 	event := events.New(eventSource, r.cloud, r.key, payload, last.Event.ID, nil, d.now())
-	_, err = d.bus.Publish(ctx, event, bus.ExpectLast(last.Sequence))
+	_, err = d.board.put(ctx, event, last.Sequence)
 	if errors.Is(err, bus.ErrConflict) {
 		return nil // another replica was first
 	}

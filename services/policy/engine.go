@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	opametrics "github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
@@ -94,7 +95,7 @@ func (e *Engine) evaluate(ctx context.Context, in Input) (answer, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	set, err := e.query.Eval(limited, rego.EvalParsedInput(in.value()))
+	set, err := e.query.Eval(limited, rego.EvalParsedInput(in.value()), rego.EvalMetrics(opametrics.NoOp()))
 	switch {
 	case limited.Err() != nil && ctx.Err() == nil:
 		return answer{}, fmt.Errorf("no answer within %s: have the bundle's rules made cheaper, or policy.timeout raised", e.timeout)

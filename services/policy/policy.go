@@ -38,7 +38,7 @@ func Run(ctx context.Context, cfg Config, b *bus.Bus, log zerolog.Logger, reg pr
 	if err != nil {
 		return err
 	}
-	d := newDecider(cfg, b, log.With().Str("service", "policy").Logger(), signer, report)
+	d := newDecider(cfg, busBoard{b}, log.With().Str("service", "policy").Logger(), signer, report)
 	d.metrics = newMetrics(reg, func() float64 { return float64(d.queue.len()) },
 		func() float64 { return float64(d.table.inventory.size()) })
 	d.health.set("table", errors.New("the table of wishes is not read yet"))
@@ -72,8 +72,8 @@ func Run(ctx context.Context, cfg Config, b *bus.Bus, log zerolog.Logger, reg pr
 	return nil
 }
 
-func newDecider(cfg Config, b *bus.Bus, log zerolog.Logger, s *signer, report func(error)) *decider {
-	d := &decider{cfg: cfg, bus: b, log: log, signer: s, queue: newQueue(), retry: backoff, now: time.Now,
+func newDecider(cfg Config, b board, log zerolog.Logger, s *signer, report func(error)) *decider {
+	d := &decider{cfg: cfg, board: b, log: log, signer: s, queue: newQueue(), retry: backoff, now: time.Now,
 		health: newHealth(report, "table", "bundle", "bus")}
 	d.table = newTable(d.queue.add)
 	d.engine.Store(brokenEngine(cfg))

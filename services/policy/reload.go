@@ -12,9 +12,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// settle is how long the file system must be silent before a bundle is read:
+// quietTime is how long the file system must be silent before a bundle is read:
 // an editor or a checkout writes several files.
-const settle = 100 * time.Millisecond
+const quietTime = 100 * time.Millisecond
 
 // reloader reads the bundle again when it changes.
 type reloader struct {
@@ -88,12 +88,12 @@ func (l *reloader) watch(ctx context.Context) {
 			return
 		case change := <-changes:
 			if l.concerns(change.Name) {
-				quiet.Reset(settle)
+				quiet.Reset(quietTime)
 			}
 			continue
 		case err := <-losses:
 			l.log.Debug().Err(err).Msg("changes of the policy bundle may be lost, reading it again")
-			quiet.Reset(settle)
+			quiet.Reset(quietTime)
 			continue
 		case <-quiet.C:
 		case <-tick.C:

@@ -1,0 +1,72 @@
+package policy
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"drawbridge.dev/events"
+)
+
+var wishTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func ingressKey(namespace, name string) events.Key {
+	return events.Key{Cluster: "c1", Kind: events.KindIngress, Namespace: namespace, Name: name}
+}
+
+// site is a public web site at the hosts.
+func site(k events.Key, hosts ...string) events.Exposure {
+	backend := k.Namespace + "/web:80"
+	l := events.Listener{Protocol: events.HTTP, Port: 80, Backend: backend}
+	for _, h := range hosts {
+		l.Routes = append(l.Routes, events.Route{Host: h, Path: "/", PathType: events.PathPrefix, Backend: backend})
+	}
+	return events.Exposure{Key: k, UID: "uid-" + k.Name, Cloud: "default", Listeners: []events.Listener{l},
+		Backends: []events.Backend{{Name: backend, Protocol: events.HTTP,
+			Members: []events.Member{{Name: "node-1", Address: "10.0.0.1", Port: 30080}}}}}.Normalize()
+}
+
+var publicNamespace = events.Object{NamespaceLabels: map[string]string{"drawbridge.dev/public": "true"}}
+
+func wish(e events.Exposure, o events.Object) events.Requested {
+	return events.Requested{Exposure: &e, Object: o}.Seal()
+}
+
+// writeBundle writes a bundle folder of files and their text.
+func writeBundle(t testing.TB, dir string, files map[string]string) string {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+const manifest = `{"revision": "r1", "roots": ["drawbridge"], "rego_version": 1}`
+
+// engineOf is the engine of a bundle with one module; empty: the built-in bundle.
+func engineOf(t testing.TB, rego string) *Engine {
+	t.Helper()
+	var c Config
+	if rego != "" {
+		c.Bundle = writeBundle(t, t.TempDir(), map[string]string{".manifest": manifest, "a.rego": rego})
+	}
+	e, err := NewEngine(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// ask is the question for a wish of which nothing stands and nobody holds anything.
+func ask(e events.Exposure, o events.Object) Question {
+	return Question{Key: e.Key, Cloud: e.Cloud, Wish: wish(e, o), Time: wishTime,
+		Holdings: NewInventory().For(e.Cloud, e.Key)}
+}

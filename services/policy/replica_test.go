@@ -1,0 +1,260 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"pgregory.net/rapid"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/internal/bus"
+)
+
+// ledger is the table of a bus whose watchers lag as far as a test likes.
+type ledger struct {
+	log  []bus.Record
+	rows map[string]bus.Record
+}
+
+func newLedger() *ledger { return &ledger{rows: map[string]bus.Record{}} }
+
+func (l *ledger) put(_ context.Context, e events.Event, last uint64) (bus.Ack, error) {
+	if l.rows[e.Subject()].Sequence != last {
+		return bus.Ack{}, bus.ErrConflict
+	}
+	r := bus.Record{Event: e, Subject: e.Subject(), Sequence: uint64(len(l.log) + 1)}
+	l.log, l.rows[r.Subject] = append(l.log, r), r
+	return bus.Ack{Sequence: r.Sequence}, nil
+}
+
+func (l *ledger) last(_ context.Context, stage events.Stage, r row) (bus.Record, bool, error) {
+	rec, ok := l.rows[events.Subject(stage, r.cloud, r.key)]
+	return rec, ok, nil
+}
+
+func (l *ledger) request(t testing.TB, k events.Key, w events.Requested) {
+	t.Helper()
+	before := l.rows[events.Subject(events.StageRequested, "default", k)]
+	e := events.New("/watcher/c1", "default", k, w, before.Event.ID, nil, wishTime)
+	if _, err := l.put(t.Context(), e, before.Sequence); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// decisions are what the table says of every wish.
+func (l *ledger) decisions() map[events.Key]events.Decided {
+	out := map[events.Key]events.Decided{}
+	for _, r := range l.rows {
+		if d, ok := r.Event.Payload.(events.Decided); ok {
+			out[r.Event.Key] = d
+		}
+	}
+	return out
+}
+
+// replica is one policy service that is driven step by step.
+type replica struct {
+	*decider
+	seen int // records of the ledger that were watched
+}
+
+func newReplica(t testing.TB, l *ledger, engine *Engine, signer *signer) *replica {
+	d := newDecider(Config{}.Defaults(), l, zerolog.Nop(), signer, func(error) {})
+	d.metrics = newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, func() float64 { return 0 })
+	d.engine.Store(engine)
+	return &replica{decider: d}
+}
+
+// watch takes in up to n records.
+func (r *replica) watch(l *ledger, n int) {
+	for range n {
+		if r.seen < len(l.log) {
+			r.observe(l.log[r.seen])
+			r.seen++
+		}
+	}
+}
+
+// step decides one row; false if there is none.
+func (r *replica) step(t testing.TB) bool {
+	next, ok := r.queue.pop()
+	if ok {
+		r.decide(t.Context(), next)
+	}
+	return ok
+}
+
+// settle watches and decides until nothing is left to do on any replica.
+func settle(t testing.TB, l *ledger, replicas ...*replica) {
+	t.Helper()
+	for rounds := 0; ; rounds++ {
+		busy := false
+		for _, r := range replicas {
+			r.watch(l, len(l.log))
+			for r.step(t) {
+				busy = true
+			}
+			busy = busy || r.seen < len(l.log)
+		}
+		if !busy {
+			return
+		}
+		if rounds > 1000 {
+			t.Fatal("the replicas decide for ever")
+		}
+	}
+}
+
+func testSigner(t testing.TB) *signer {
+	t.Helper()
+	s, err := loadSigner(filepath.Join(t.TempDir(), "k"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// limitedEngine is the shipped bundle with room for three load balancers in each namespace.
+func limitedEngine(t *testing.T) *Engine {
+	t.Helper()
+	folder := copyShipped(t, t.TempDir())
+	data := shippedData(t)
+	writeBundle(t, folder, map[string]string{"data.yaml": strings.Replace(data, `"*": 20`, `"*": 3`, 1)})
+	e, err := NewEngine(t.Context(), Config{Bundle: folder, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestReplicasConverge lets two replicas decide the same wishes, each seeing
+// what the other did late or early. In the end no host is held by two
+// namespaces, no limit is exceeded, nobody is denied what is free, and deciding
+// everything again changes nothing.
+func TestReplicasConverge(t *testing.T) {
+	engine, signer := limitedEngine(t), testSigner(t)
+	hosts := rapid.SampledFrom([]string{"a.example.org", "b.example.org", "*.example.org", "x.a.example.org", "*.a.example.org"})
+	rapid.Check(t, func(rt *rapid.T) {
+		l := newLedger()
+		replicas := []*replica{newReplica(t, l, engine, signer), newReplica(t, l, engine, signer)}
+		wishes := map[events.Key]events.Exposure{}
+		for range rapid.IntRange(2, 25).Draw(rt, "steps") {
+			switch rapid.IntRange(0, 2).Draw(rt, "what") {
+			case 0:
+				k := ingressKey(fmt.Sprint("ns", rapid.IntRange(0, 2).Draw(rt, "ns")), fmt.Sprint("i", rapid.IntRange(0, 4).Draw(rt, "name")))
+				if rapid.IntRange(0, 4).Draw(rt, "gone") == 0 {
+					l.request(t, k, events.Requested{}.Seal())
+					delete(wishes, k)
+				} else {
+					e := site(k, rapid.SliceOfN(hosts, 0, 2).Draw(rt, "hosts")...)
+					e.Backends[0].Members[0].Port = 30000 + len(l.log)
+					l.request(t, k, wish(e, publicNamespace))
+					wishes[k] = e
+				}
+			case 1:
+				replicas[rapid.IntRange(0, 1).Draw(rt, "who")].watch(l, rapid.IntRange(1, 9).Draw(rt, "records"))
+			case 2:
+				replicas[rapid.IntRange(0, 1).Draw(rt, "who")].step(t)
+			}
+		}
+		settle(t, l, replicas...)
+		checkConverged(rt, t, l, engine, wishes)
+
+		before := len(l.log)
+		restarted := newReplica(t, l, engine, signer)
+		restarted.watch(l, len(l.log))
+		for r, e := range restarted.table.rows {
+			restarted.queue.add(r, e.age())
+		}
+		settle(t, l, restarted)
+		if len(l.log) != before {
+			rt.Fatalf("deciding everything again published %d events", len(l.log)-before)
+		}
+	})
+}
+
+func checkConverged(rt *rapid.T, t *testing.T, l *ledger, engine *Engine, wishes map[events.Key]events.Exposure) {
+	decided := l.decisions()
+	inv, counts := NewInventory(), map[string]int{}
+	for k, d := range decided {
+		if d.Exposure == nil {
+			continue
+		}
+		inv.Hold("default", k, d.Exposure, 1)
+		if counts[k.Namespace]++; counts[k.Namespace] > 3 {
+			rt.Fatalf("namespace %s has more than 3 load balancers", k.Namespace)
+		}
+		for _, h := range hostsOf(*d.Exposure) {
+			for _, other := range inv.holdersOf(row{"default", k}, h) {
+				rt.Fatalf("%s holds %s, which %s holds, too", k, h, other.key)
+			}
+		}
+	}
+	for k, e := range wishes {
+		d := decided[k]
+		if d.Wish != wish(e, publicNamespace).Digest {
+			rt.Fatalf("the newest wish of %s is not decided: %+v", k, d)
+		}
+		if d.Verdict == events.Approved {
+			continue
+		}
+		q := ask(e, publicNamespace)
+		q.Standing, q.Holdings = d.Exposure, inv.For("default", k)
+		if again := engine.Decide(t.Context(), q); again.Verdict == events.Approved {
+			rt.Fatalf("%s is denied (%q) what it may have", k, d.Reasons)
+		}
+	}
+}
+
+// TestOrderOfArrival: whatever order the rows of a table come in, the older
+// wish gets what two ask for.
+func TestOrderOfArrival(t *testing.T) {
+	engine, signer := limitedEngine(t), testSigner(t)
+	l := newLedger()
+	hosts := []string{"a.example.org", "b.example.org", "*.example.org", "c.example.org", "nowhere.com"}
+	for i := range 40 {
+		k := ingressKey(fmt.Sprint("ns", i%7), fmt.Sprint("i", i))
+		l.request(t, k, wish(site(k, hosts[i%len(hosts)]), publicNamespace))
+	}
+	var want map[events.Key]events.Decided
+	for seed := range uint64(10) {
+		random := rand.New(rand.NewPCG(seed, seed))
+		shuffled := newLedger()
+		shuffled.log, shuffled.rows = slices.Clone(l.log), maps.Clone(l.rows)
+		r := newReplica(t, shuffled, engine, signer)
+		for _, i := range random.Perm(len(l.log)) {
+			r.observe(l.log[i])
+		}
+		r.seen = len(l.log)
+		settle(t, shuffled, r)
+		got := shuffled.decisions()
+		if want == nil {
+			want = got
+			approved := 0
+			for _, d := range got {
+				if d.Verdict == events.Approved {
+					approved++
+				}
+			}
+			if approved == 0 || approved == len(got) {
+				t.Fatalf("%d of %d are approved: this tests nothing", approved, len(got))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("seed %d: %s", seed, diff)
+		}
+	}
+	if d := want[ingressKey("ns0", "i0")]; d.Verdict != events.Approved {
+		t.Errorf("the oldest wish is %s: %q", d.Verdict, d.Reasons)
+	}
+}
