@@ -66,6 +66,7 @@ type Bus struct {
 const (
 	connectTimeout = 5 * time.Second
 	requestTimeout = 5 * time.Second
+	readyTimeout   = time.Second
 	reconnectWait  = 250 * time.Millisecond
 	reconnectMax   = 5 * time.Second
 )
@@ -157,7 +158,7 @@ func (b *Bus) Ready() error {
 	if !b.nc.IsConnected() {
 		return fmt.Errorf("bus: connection is %s, reconnecting", b.nc.Status())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	for _, name := range []string{HistoryStream, StateStream} {
 		if _, err := b.js.Stream(ctx, name); err != nil {

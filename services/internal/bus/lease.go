@@ -140,9 +140,7 @@ func (l *Lease) write(ctx context.Context, c claim, expected uint64) (uint64, er
 func (l *Lease) renew(ctx context.Context) {
 	defer close(l.stopped)
 	for {
-		l.mu.Lock()
-		left := time.Until(l.deadline)
-		l.mu.Unlock()
+		left := l.left()
 		if left <= 0 {
 			l.lose(fmt.Errorf("%w: it was not renewed within %s", ErrLeaseLost, l.claim.TTL))
 			return
@@ -150,7 +148,10 @@ func (l *Lease) renew(ctx context.Context) {
 		if !pause(ctx, min(l.claim.TTL/3, left)) {
 			return
 		}
-		if err := l.renewOnce(ctx); errors.Is(err, ErrLeaseLost) {
+		if left = l.left(); left <= 0 {
+			continue
+		}
+		if err := l.renewOnce(ctx, left); errors.Is(err, ErrLeaseLost) {
 			l.lose(err)
 			return
 		} else if err != nil && ctx.Err() == nil {
@@ -159,9 +160,17 @@ func (l *Lease) renew(ctx context.Context) {
 	}
 }
 
-func (l *Lease) renewOnce(ctx context.Context) error {
+// left is how long the lease holds without another renewal.
+func (l *Lease) left() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Until(l.deadline)
+}
+
+// renewOnce tries for a third of the ttl, but not beyond left.
+func (l *Lease) renewOnce(ctx context.Context, left time.Duration) error {
 	sent := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, l.claim.TTL/3)
+	ctx, cancel := context.WithTimeout(ctx, min(l.claim.TTL/3, left))
 	defer cancel()
 	revision, err := l.write(ctx, l.claim, l.revision)
 	if conflict(err) {
