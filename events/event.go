@@ -171,6 +171,8 @@ func (e Event) validate() error {
 		return errors.New("id, source and changeid must be set")
 	case e.Time.IsZero():
 		return errors.New("time is not set")
+	case e.Time.UTC().Year() < 1 || e.Time.UTC().Year() > 9999: // what a time zone makes of the first and last day
+		return fmt.Errorf("time %s is not in the years 1 to 9999 of UTC", e.Time)
 	}
 	if err := e.Key.Validate(); err != nil {
 		return err

@@ -182,6 +182,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"no source":         {[]string{"id, source and changeid"}, func(e *events.Event) { e.Source = "" }},
 		"no change":         {[]string{"id, source and changeid"}, func(e *events.Event) { e.Change = "" }},
 		"no time":           {[]string{"time"}, func(e *events.Event) { e.Time = time.Time{} }},
+		"time of no year":   {[]string{"years 1 to 9999"}, func(e *events.Event) { e.Time = time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -3600)) }},
 		"no cloud":          {[]string{"cloud"}, func(e *events.Event) { e.Cloud = "" }},
 		"bad key":           {[]string{"key field kind"}, func(e *events.Event) { e.Key.Kind = "" }},
 		"another's wish":    {[]string{"web.front", "other"}, func(e *events.Event) { e.Key.Name = "other" }},
