@@ -18,6 +18,13 @@ const (
 	reasonLimit = 1024                                  // bytes that are kept of why
 )
 
+const (
+	findRepeated = `SELECT row FROM event WHERE id = ? AND epoch = ? AND data = ? AND change = ? AND cause = ? AND source = ? ORDER BY row LIMIT 1`
+	putEvent     = `INSERT INTO event (row, epoch, sequence, subject, id, time, peak, stage, verdict,
+		cloud, cluster, kind, namespace, name, change, cause, source, trace, data, reason, repeats)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+)
+
 // Progress is how far history has come.
 type Progress struct {
 	Epoch  int64
@@ -94,28 +101,29 @@ func (s *Store) Append(ctx context.Context, entries []Entry, now time.Time) (App
 type batch struct {
 	ctx  context.Context
 	tx   *sql.Tx
+	find *sql.Stmt // findRepeated; closed with the transaction
+	put  *sql.Stmt // putEvent
 	now  time.Time
 	at   Progress
-	row  int64  // the last
+	row  int64 // the last
+	peak time.Time
+	lag  time.Duration
 	same uint64 // the last sequence that was there already
 	out  Appended
 }
 
 func (s *Store) batch(ctx context.Context, now time.Time, f func(*batch) error) (Appended, error) {
 	b := &batch{ctx: ctx, now: now.UTC()}
-	err := s.inTransaction(ctx, func(tx *sql.Tx) (err error) {
+	err := s.inTransaction(ctx, func(tx *sql.Tx) error {
 		b.tx = tx
-		if b.at, err = progress(ctx, tx); err != nil {
-			return err
-		}
-		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(row), 0) FROM event").Scan(&b.row); err != nil {
+		if err := b.load(); err != nil {
 			return err
 		}
 		before := b.at
 		if err := f(b); err != nil || b.at == before {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE progress SET epoch = ?, last = ?", b.at.Epoch, b.at.Last)
+		_, err := tx.ExecContext(ctx, "UPDATE progress SET epoch = ?, last = ?, lag = ?", b.at.Epoch, b.at.Last, b.lag)
 		return err
 	})
 	if err != nil {
@@ -123,6 +131,31 @@ func (s *Store) batch(ctx context.Context, now time.Time, f func(*batch) error) 
 	}
 	b.out.Progress = b.at
 	return b.out, nil
+}
+
+// load reads where history stands.
+func (b *batch) load() (err error) {
+	if b.find, err = b.tx.PrepareContext(b.ctx, findRepeated); err != nil {
+		return err
+	}
+	if b.put, err = b.tx.PrepareContext(b.ctx, putEvent); err != nil {
+		return err
+	}
+	if b.at, err = progress(b.ctx, b.tx); err != nil {
+		return err
+	}
+	if err := b.tx.QueryRowContext(b.ctx, "SELECT lag FROM progress").Scan(&b.lag); err != nil {
+		return err
+	}
+	var peak string
+	err = b.tx.QueryRowContext(b.ctx, "SELECT row, peak FROM event ORDER BY row DESC LIMIT 1").Scan(&b.row, &peak)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		b.peak, err = time.Parse(timeFormat, peak)
+	}
+	return err
 }
 
 func (b *batch) add(e Entry) error {
@@ -214,11 +247,13 @@ func (b *batch) insert(e Entry) error {
 	if repeats.Valid {
 		b.out.Repeats++
 	}
+	if v.Time.After(b.peak) {
+		b.peak = v.Time.UTC()
+	}
+	b.lag = max(b.lag, b.peak.Sub(v.Time))
 	b.row++
-	_, err = b.tx.ExecContext(b.ctx, `INSERT INTO event (row, epoch, sequence, subject, id, time, stage, verdict,
-		cloud, cluster, kind, namespace, name, change, cause, source, trace, data, reason, repeats)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		b.row, b.at.Epoch, e.Sequence, e.Subject, v.ID, v.Time.UTC().Format(timeFormat), stage, verdict,
+	_, err = b.put.ExecContext(b.ctx,
+		b.row, b.at.Epoch, e.Sequence, e.Subject, v.ID, v.Time.UTC().Format(timeFormat), b.peak.Format(timeFormat), stage, verdict,
 		v.Cloud, v.Key.Cluster, v.Key.Kind, v.Key.Namespace, v.Key.Name, v.Change, v.Cause, v.Source, v.TraceParent, data, reason, repeats)
 	return err
 }
@@ -229,8 +264,7 @@ func (b *batch) earlier(e events.Event, data []byte) (row sql.NullInt64, err err
 	if e.ID == "" {
 		return row, nil
 	}
-	err = b.tx.QueryRowContext(b.ctx, `SELECT row FROM event WHERE id = ? AND epoch = ? AND data = ? AND change = ? AND cause = ? AND source = ?
-		ORDER BY row LIMIT 1`, e.ID, b.at.Epoch, data, e.Change, e.Cause, e.Source).Scan(&row)
+	err = b.find.QueryRowContext(b.ctx, e.ID, b.at.Epoch, data, e.Change, e.Cause, e.Source).Scan(&row)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

@@ -386,6 +386,34 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// Clocks differ and events come late: times are compared exactly all the same.
+func TestTimesOutOfOrder(t *testing.T) {
+	at := []int{5, 1, 9, 3, 3, 12, 2, 20, 4} // minutes, by row
+	s := fresh(t)
+	var list []history.Entry
+	for i, m := range at {
+		e := withdrawn(i + 1)
+		e.Time = noon.Add(time.Duration(m) * time.Minute)
+		list = append(list, entry(t, uint64(i+1), e))
+	}
+	appendAll(t, s, list[:4]) // what is known of the times survives a batch
+	appendAll(t, s, list[4:])
+	for since := range 22 {
+		for until := range 22 {
+			var want []uint64
+			for i := len(at) - 1; i >= 0; i-- {
+				if at[i] >= since && at[i] < until {
+					want = append(want, uint64(i+1))
+				}
+			}
+			f := history.Filter{Since: noon.Add(time.Duration(since) * time.Minute), Until: noon.Add(time.Duration(until) * time.Minute)}
+			if d := cmp.Diff(want, sequences(t, s, f)); d != "" {
+				t.Fatalf("from %d to %d (-want +got):\n%s", since, until, d)
+			}
+		}
+	}
+}
+
 // Pages are stable while events are appended, and every event is on one.
 func TestPaging(t *testing.T) {
 	s := fresh(t)
@@ -516,10 +544,10 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := filepath.Join(dir, "foreign.db")
-	exec(t, foreign, "CREATE TABLE theirs (x)")
+	execute(t, foreign, "CREATE TABLE theirs (x)")
 	newer := filepath.Join(dir, "newer.db")
 	open(t, newer)
-	exec(t, newer, "PRAGMA user_version = 99")
+	execute(t, newer, "PRAGMA user_version = 99")
 	for name, want := range map[string]string{
 		text:                       "move it away",
 		foreign:                    "something else",
@@ -533,7 +561,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func exec(t *testing.T, file, statement string) {
+func execute(t *testing.T, file, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", file)
 	if err != nil {

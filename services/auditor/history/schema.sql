@@ -8,6 +8,7 @@ CREATE TABLE event (
     subject   TEXT NOT NULL,
     id        TEXT NOT NULL,
     time      TEXT NOT NULL,
+    peak      TEXT NOT NULL, -- latest time up to this row: grows with row, as time nearly does
     stage     TEXT NOT NULL,
     verdict   TEXT NOT NULL,
     cloud     TEXT NOT NULL,
@@ -25,15 +26,17 @@ CREATE TABLE event (
     UNIQUE (epoch, sequence)
 ) STRICT;
 
-CREATE INDEX event_object ON event (cluster, kind, namespace, name);
-CREATE INDEX event_namespace ON event (namespace, name);
-CREATE INDEX event_name ON event (name);
+-- An index on one column gives its rows in the order of history, so a page is
+-- read without sorting.
+CREATE INDEX event_object ON event (name, namespace, cluster, kind);
+CREATE INDEX event_namespace ON event (namespace);
+CREATE INDEX event_cluster ON event (cluster);
 CREATE INDEX event_verdict ON event (verdict);
 CREATE INDEX event_stage ON event (stage);
 CREATE INDEX event_cloud ON event (cloud);
 CREATE INDEX event_change ON event (change);
 CREATE INDEX event_id ON event (id);
-CREATE INDEX event_time ON event (time);
+CREATE INDEX event_peak ON event (peak);
 
 -- A range of HISTORY that was not read. last 0: nobody knows how far.
 CREATE TABLE gap (
@@ -51,5 +54,6 @@ CREATE TABLE progress (
     one    INTEGER PRIMARY KEY CHECK (one = 1),
     epoch  INTEGER NOT NULL,
     last   INTEGER NOT NULL,
-    reader TEXT NOT NULL
+    reader TEXT NOT NULL,
+    lag    INTEGER NOT NULL -- nanoseconds that time was behind peak at most
 ) STRICT;

@@ -111,7 +111,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, schema); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO progress (one, epoch, last, reader) VALUES (1, 1, 0, ?)", readerName())
+		_, err := tx.ExecContext(ctx, "INSERT INTO progress (one, epoch, last, reader, lag) VALUES (1, 1, 0, ?, 0)", readerName())
 		if err != nil {
 			return err
 		}
