@@ -18,6 +18,7 @@ import (
 type Cluster struct {
 	kubeconfig, server string
 	http               *http.Client
+	made               map[string]bool // paths that go with a test
 }
 
 // resources is the path of a kind: group and version, and its plural.
@@ -61,7 +62,8 @@ func OpenCluster(t testing.TB, kubeconfig string) *Cluster {
 	roots.AppendCertsFromPEM(k.Clusters[0].Cluster.CA)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &Cluster{kubeconfig: kubeconfig, server: k.Clusters[0].Cluster.Server, http: &http.Client{Transport: transport, Timeout: time.Minute}}
+	return &Cluster{kubeconfig: kubeconfig, server: k.Clusters[0].Cluster.Server,
+		http: &http.Client{Transport: transport, Timeout: time.Minute}, made: map[string]bool{}}
 }
 
 // binary is base64 in YAML.
@@ -83,6 +85,13 @@ func (c *Cluster) Config() map[string]any { return map[string]any{"kubeconfig": 
 func (c *Cluster) Apply(t testing.TB, objects ...Object) {
 	t.Helper()
 	for _, o := range objects {
+		if path := c.path(o); !c.made[path] {
+			c.made[path] = true
+			t.Cleanup(func() {
+				c.Delete(t, o)
+				delete(c.made, path)
+			})
+		}
 		plain := maps.Clone(o)
 		status := plain["status"]
 		delete(plain, "status")

@@ -72,7 +72,7 @@ func Describe(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...
 		folder: t.TempDir(), process: map[string]*Process{}, ops: map[string]string{}, stands: map[events.Key]bool{}}
 	f.Bundle = copyBundle(t, f.folder)
 	t.Cleanup(func() { f.sweep(t) })
-	api := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	api := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	f.Auditor.URL = "http://" + api
 	section := f.sections(t, api)
 	for _, a := range adjust {
@@ -103,7 +103,8 @@ func (f *Fleet) sections(t testing.TB, api string) map[string]any {
 	for k, v := range f.Source.Config() {
 		watcher[k] = v
 	}
-	executor := map[string]any{"fleet": f.Name, "cloud": CloudName, "clouds-file": f.Cloud.CloudsFile, "trusted-keys": []string{public}}
+	executor := map[string]any{"fleet": f.Name, "cloud": CloudName, "openstack-cloud": CloudName, "clouds-file": f.Cloud.CloudsFile,
+		"trusted-keys": []string{public}, "drift-interval": "2s", "lease-ttl": "5s", "retry-max": "5s", "poll-max": "1s"}
 	for k, v := range f.Cloud.Executor {
 		executor[k] = v
 	}
@@ -126,7 +127,7 @@ func (f *Fleet) describe(t testing.TB, name, target string, sections map[string]
 	if nats != nil {
 		config["nats"] = nats
 	}
-	f.ops[name] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	f.ops[name] = fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	config["ops"] = map[string]any{"address": f.ops[name]}
 	text, err := yaml.Marshal(config)
 	if err != nil {
@@ -222,6 +223,12 @@ func (f *Fleet) Redecide(t testing.TB, o Object, do func()) Trip {
 	return f.settled(t, o, func(now Trip) bool { return now.Decision.ID != before })
 }
 
+// Settled waits until the newest wish of the object is decided and carried out.
+func (f *Fleet) Settled(t testing.TB, o Object) Trip {
+	t.Helper()
+	return f.settled(t, o, func(Trip) bool { return true })
+}
+
 func (f *Fleet) settled(t testing.TB, o Object, moved func(Trip) bool) (trip Trip) {
 	t.Helper()
 	Eventually(t, Key(o).String()+" is carried out", func() error {
@@ -249,7 +256,14 @@ func (f *Fleet) Expose(t testing.TB, o Object) Trip {
 // Withdraw deletes the object and waits until nothing of it stands.
 func (f *Fleet) Withdraw(t testing.TB, o Object) Trip {
 	t.Helper()
-	trip := f.Change(t, o, func() { f.Source.Delete(t, o) })
+	f.Source.Delete(t, o)
+	return f.Removed(t, o)
+}
+
+// Removed waits until nothing stands of an object that is gone.
+func (f *Fleet) Removed(t testing.TB, o Object) Trip {
+	t.Helper()
+	trip := f.settled(t, o, func(now Trip) bool { return now.Requested.Exposure == nil })
 	if trip.Outcome.State != events.Removed {
 		t.Fatalf("%s: %s %q, want it removed", Key(o), trip.Outcome.State, trip.Outcome.Reason)
 	}

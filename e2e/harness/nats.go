@@ -29,7 +29,7 @@ func StartNATS(t testing.TB, folder string) *NATS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &NATS{authority: NewAuthority(t, folder), port: freePort(t)}
+	n := &NATS{authority: NewAuthority(t, folder), port: FreePort(t)}
 	n.URL = fmt.Sprintf("tls://127.0.0.1:%d", n.port)
 	n.Process = NewProcess(t, folder, "nats", bin, "-c", filepath.Join(root, "deploy", "nats", "hub.conf"), "-p", fmt.Sprint(n.port))
 	cert, key := n.authority.Issue(t, "nats")
@@ -66,8 +66,8 @@ func (n *NATS) User(t testing.TB, name string) map[string]any {
 	return map[string]any{"url": n.URL, "ca-file": n.authority.File, "cert-file": cert, "key-file": key}
 }
 
-// freePort is a port of loopback that nobody listened on a moment ago.
-func freePort(t testing.TB) int {
+// FreePort is a port of loopback that nobody listened on a moment ago.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -42,6 +43,19 @@ func NewSandbox(t testing.TB, adjust ...func(*sandbox.Config)) *Cloud {
 		c.Nodes = append(c.Nodes, fmt.Sprintf("%s%d", at, i+1))
 	}
 	return c
+}
+
+// Endpoint is the socket behind a port of a VIP or floating IP.
+func (s *Sandbox) Endpoint(protocol, ip string, port int) (string, error) {
+	for _, e := range s.Endpoints() {
+		if e.Transport == protocol && e.Port == port && e.Address.String() == ip {
+			if e.Error != "" {
+				return "", errors.New(e.Error)
+			}
+			return e.Real.String(), nil
+		}
+	}
+	return "", fmt.Errorf("nothing listens on %s port %d of %s", protocol, port, ip)
 }
 
 // Writes counts the calls since the last ResetCalls that changed the cloud or tried to.

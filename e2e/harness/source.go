@@ -57,7 +57,7 @@ func (f Folder) Apply(t testing.TB, objects ...Object) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Write(t, f.file(o), string(text))
+		f.Write(t, f.File(o), string(text))
 	}
 }
 
@@ -76,11 +76,12 @@ func (f Folder) Write(t testing.TB, name, text string) {
 // Delete implements [Source].
 func (f Folder) Delete(t testing.TB, o Object) {
 	t.Helper()
-	if err := os.Remove(filepath.Join(f.Path, f.file(o))); err != nil {
+	if err := os.Remove(filepath.Join(f.Path, f.File(o))); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (f Folder) file(o Object) string {
+// File is the name of the file that holds an object.
+func (f Folder) File(o Object) string {
 	return strings.Trim(strings.Join([]string{o.Kind(), o.Namespace(), o.Name()}, "_"), "_") + ".yaml"
 }

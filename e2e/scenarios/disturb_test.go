@@ -1,0 +1,299 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+
+	"drawbridge.dev/e2e/harness"
+	"drawbridge.dev/events"
+)
+
+// drifting damages the cloud by hand.
+func drifting(t *testing.T, w *world) {
+	ns := w.namespace(t, true)
+	site := w.site(t, ns)
+	trip := w.expose(t, site)
+	shop, _ := hosts(ns)
+	lb, err := w.LoadBalancer(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, damage := range []struct {
+		name string
+		do   func()
+	}{
+		{"a member is deleted", func() {
+			pool := w.pools(t, site)[0].ID
+			members, err := w.Cloud.Members(pool)
+			if err != nil || len(members) == 0 {
+				t.Fatalf("pool %s has %d members: %v", pool, len(members), err)
+			}
+			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/pools/"+pool+"/members/"+members[0].ID, nil)
+		}},
+		{"a listener is added", func() {
+			w.Cloud.Edit(t, http.MethodPost, "/v2/lbaas/listeners", map[string]any{"listener": map[string]any{
+				"name": "by hand", "loadbalancer_id": lb.ID, "protocol": "TCP", "protocol_port": 2222}})
+		}},
+		{"the listener is deleted", func() {
+			listeners, err := w.Cloud.Children("listeners", lb.ID)
+			if err != nil || len(listeners) != 1 {
+				t.Fatalf("%d listeners: %v", len(listeners), err)
+			}
+			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/listeners/"+listeners[0].ID, nil)
+		}},
+		{"the load balancer is deleted", func() {
+			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/loadbalancers/"+lb.ID+"?cascade=true", nil)
+		}},
+	} {
+		seen := w.drifts(t, site)
+		damage.do()
+		harness.Eventually(t, damage.name+": drift is on record", func() error {
+			if w.drifts(t, site) == seen {
+				return errors.New("there is none")
+			}
+			return nil
+		})
+		harness.Eventually(t, damage.name+": it is repaired", func() error { return w.intact(site) })
+		w.Exact(t)
+	}
+	if trip, err = w.Auditor.Newest(harness.Key(site)); err != nil {
+		t.Fatal(err)
+	}
+	w.answers(t, trip, 80, shop, "/api/orders", "api")
+}
+
+// drifts counts the drift events of an object.
+func (w *world) drifts(t *testing.T, o harness.Object) int {
+	t.Helper()
+	all, err := w.Auditor.Of(harness.Key(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count(all, events.StageDrift)
+}
+
+// intact says whether a site stands as it was asked for.
+func (w *world) intact(site harness.Object) error {
+	lb, err := w.LoadBalancer(site)
+	if err != nil {
+		return err
+	}
+	if lb.Provisioning != "ACTIVE" {
+		return errors.New(lb.Provisioning)
+	}
+	listeners, err := w.Cloud.Children("listeners", lb.ID)
+	if err != nil {
+		return err
+	}
+	if len(listeners) != 1 || listeners[0].Port != 80 {
+		return fmt.Errorf("listeners %+v", listeners)
+	}
+	pools, err := w.Cloud.Children("pools", lb.ID)
+	if err != nil || len(pools) != 2 {
+		return fmt.Errorf("pools %+v: %w", pools, err)
+	}
+	for _, p := range pools {
+		if members, err := w.Cloud.Members(p.ID); err != nil || len(members) != 2 {
+			return fmt.Errorf("members %+v: %w", members, err)
+		}
+	}
+	return nil
+}
+
+// processes are the services, each once, of which one is stopped at a time.
+func (w *world) processes() []string {
+	if w.Shape == harness.AllInOne {
+		return harness.Services[:1]
+	}
+	return harness.Services
+}
+
+// restarting stops each process, lets something happen, and starts it again.
+func restarting(t *testing.T, w *world) {
+	ns := w.namespace(t, true)
+	workload := w.port(t, "lobby", "TCP", 7000)
+	lobby := func(port int) harness.Object {
+		return harness.Balanced(ns, "lobby", internal, harness.Port{Protocol: "TCP", Port: port, NodePort: workload.NodePort})
+	}
+	w.expose(t, lobby(7000))
+	for i, s := range w.processes() {
+		p := w.Process(s)
+		p.Stop(t)
+		trip := w.Change(t, lobby(7001+i), func() {
+			w.Source.Apply(t, lobby(7001+i))
+			p.Start(t)
+			w.Ready(t, s)
+		})
+		wantState(t, trip, events.Approved, events.Applied)
+		w.answers(t, trip, 7001+i, "", "/", "lobby")
+		w.Exact(t)
+	}
+	if w.NATS != nil {
+		w.NATS.Stop(t)
+		trip := w.Change(t, lobby(7010), func() {
+			w.Source.Apply(t, lobby(7010))
+			w.NATS.Start(t)
+		})
+		wantState(t, trip, events.Approved, events.Applied)
+		w.Exact(t)
+	}
+	w.idle(t, ns)
+
+	// What vanishes while the watcher is away is noticed when it is back.
+	p := w.Process("watcher")
+	p.Stop(t)
+	for _, o := range w.exposed {
+		w.Source.Delete(t, o)
+	}
+	p.Start(t)
+	for _, o := range w.exposed {
+		w.Removed(t, o)
+	}
+	w.exposed = nil
+	w.Exact(t)
+}
+
+// idle restarts everything and checks that what did not change is left alone:
+// one more exposure is all that is written, in the cloud and in history.
+func (w *world) idle(t *testing.T, namespace string) {
+	t.Helper()
+	before, err := w.Auditor.Events(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range w.processes() {
+		w.Process(s).Stop(t)
+	}
+	if w.Cloud.Sandbox != nil {
+		w.Cloud.Sandbox.ResetCalls()
+	}
+	for _, s := range w.processes() {
+		w.Process(s).Start(t)
+	}
+	for _, s := range w.processes() {
+		w.Ready(t, s)
+	}
+	trip := w.expose(t, harness.Balanced(namespace, "late", internal, w.port(t, "late", "TCP", 7000)))
+	w.Exact(t)
+	if w.Cloud.Sandbox != nil {
+		if n, list := w.Cloud.Sandbox.Writes(); n != trip.Outcome.Calls.Writes {
+			t.Errorf("%d writes after a restart, want only the %d of what was added: %q", n, trip.Outcome.Calls.Writes, list)
+		}
+	}
+	after, err := w.Auditor.Events(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range after[len(before):] {
+		if e.Name != "late" {
+			t.Errorf("a restart at rest led to a %s event of %s", e.Stage, e.Key())
+		}
+	}
+}
+
+// killing kills each process in the middle of a change.
+func killing(t *testing.T, w *world) {
+	ns := w.namespace(t, true)
+	for i, s := range w.processes() {
+		o := harness.Balanced(ns, "lobby-"+s, nil, w.port(t, "lobby-"+s, "TCP", 7000+i))
+		p := w.Process(s)
+		w.exposed = append(w.exposed, o)
+		trip := w.Change(t, o, func() {
+			w.Source.Apply(t, o)
+			harness.Eventually(t, "the change is under way", func() error {
+				_, err := w.LoadBalancer(o)
+				return err
+			})
+			p.Kill(t)
+			p.Start(t)
+			w.Ready(t, s)
+		})
+		wantState(t, trip, events.Approved, events.Applied)
+		w.Stands(o, true)
+		w.Exact(t)
+		w.answers(t, trip, 7000+i, "", "/", "lobby-"+s)
+
+		// And at once after the wish is written down, wherever that is.
+		o = harness.Balanced(ns, "lobby-"+s, nil, w.port(t, "lobby-"+s, "TCP", 7100+i))
+		trip = w.Change(t, o, func() {
+			w.Source.Apply(t, o)
+			p.Kill(t)
+			p.Start(t)
+			w.Ready(t, s)
+		})
+		wantState(t, trip, events.Approved, events.Applied)
+		w.Exact(t)
+		w.answers(t, trip, 7100+i, "", "/", "lobby-"+s)
+	}
+	if w.NATS == nil {
+		return
+	}
+	o := harness.Balanced(ns, "lobby-nats", nil, w.port(t, "lobby-nats", "TCP", 7200))
+	w.exposed = append(w.exposed, o)
+	trip := w.Change(t, o, func() {
+		w.Source.Apply(t, o)
+		harness.Eventually(t, "the change is under way", func() error {
+			_, err := w.LoadBalancer(o)
+			return err
+		})
+		w.NATS.Kill(t)
+		w.NATS.Start(t)
+	})
+	wantState(t, trip, events.Approved, events.Applied)
+	w.Stands(o, true)
+	w.Exact(t)
+}
+
+// standingBy kills the executor that holds the lease, for good, while it
+// creates: another one ends what it began.
+func standingBy(t *testing.T, w *world) {
+	if w.Shape != harness.Processes {
+		return // one process holds everything, and kill covers it
+	}
+	ns := w.namespace(t, true)
+	first := harness.Balanced(ns, "first", nil, w.port(t, "first", "TCP", 7000))
+	before := w.expose(t, first)
+	standby := w.Standby(t)
+
+	second := harness.Balanced(ns, "second", nil, w.port(t, "second", "TCP", 7001))
+	w.exposed = append(w.exposed, second)
+	trip := w.Change(t, second, func() {
+		w.Source.Apply(t, second)
+		harness.Eventually(t, "the change is under way", func() error {
+			_, err := w.LoadBalancer(second)
+			return err
+		})
+		w.Process("executor").Kill(t)
+	})
+	wantState(t, trip, events.Approved, events.Applied)
+	w.Stands(second, true)
+	w.answers(t, trip, 7001, "", "/", "second")
+	w.Exact(t)
+	if trip.Outcome.Lease <= before.Outcome.Lease {
+		t.Errorf("the standby acts with lease %d, want more than %d of the one before it", trip.Outcome.Lease, before.Outcome.Lease)
+	}
+
+	// The one that comes back stands by.
+	w.Process("executor").Start(t)
+	third := harness.Balanced(ns, "third", nil, w.port(t, "third", "TCP", 7002))
+	if trip := w.expose(t, third); trip.Outcome.Lease != w.lease(t, second) {
+		t.Errorf("lease %d while its holder %d lives", trip.Outcome.Lease, w.lease(t, second))
+	}
+	w.Exact(t)
+	standby.Kill(t)
+	for _, o := range slices.Clone(w.exposed) {
+		w.withdraw(t, o)
+	}
+}
+
+func (w *world) lease(t *testing.T, o harness.Object) uint64 {
+	t.Helper()
+	trip, err := w.Auditor.Newest(harness.Key(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trip.Outcome.Lease
+}

@@ -1,0 +1,90 @@
+package scenarios
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"drawbridge.dev/e2e/harness"
+)
+
+// TestNATSPermissions checks that deploy/nats lets each service say what is its
+// to say and nothing else.
+func TestNATSPermissions(t *testing.T) {
+	t.Parallel()
+	server := harness.StartNATS(t, t.TempDir())
+	for _, user := range []struct {
+		name       string
+		may, never []string
+	}{
+		{"watcher-blue", []string{"fleet.requested.default.blue.Service.shop.web", "fleet.rejected.default.blue.Service.shop.web"},
+			[]string{"fleet.requested.default.green.Service.shop.web", "fleet.decided.default.blue.Service.shop.web",
+				"fleet.outcome.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
+		{"policy", []string{"fleet.decided.default.green.Service.shop.web"},
+			[]string{"fleet.requested.default.blue.Service.shop.web", "fleet.outcome.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
+		{"executor-default", []string{"fleet.outcome.default.green.Service.shop.web", "fleet.drift.default.blue.Service.shop.web", "$KV.LEASES.executor"},
+			[]string{"fleet.outcome.other.blue.Service.shop.web", "fleet.decided.default.blue.Service.shop.web", "fleet.requested.default.blue.Service.shop.web"}},
+		{"auditor", nil,
+			[]string{"fleet.requested.default.blue.Service.shop.web", "fleet.decided.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
+	} {
+		nc := connect(t, server, user.name)
+		for _, subject := range user.may {
+			if err := publish(nc, subject); err != nil {
+				t.Errorf("%s may not publish on %s: %v", user.name, subject, err)
+			}
+		}
+		refused := append(user.never, "$JS.API.STREAM.DELETE.HISTORY", "$JS.API.STREAM.PURGE.HISTORY", "$JS.API.STREAM.MSG.DELETE.HISTORY",
+			"$JS.API.STREAM.DELETE.STATE", "$JS.API.STREAM.PURGE.STATE", "$JS.API.STREAM.DELETE.KV_LEASES", "$SYS.REQ.SERVER.PING")
+		for _, subject := range refused {
+			if err := publish(nc, subject); err == nil || !strings.Contains(err.Error(), "Permissions Violation") {
+				t.Errorf("%s publishes on %s: %v; want a permissions violation", user.name, subject, err)
+			}
+		}
+	}
+}
+
+func TestNATSRefusesStrangers(t *testing.T) {
+	t.Parallel()
+	server := harness.StartNATS(t, t.TempDir())
+	stranger := server.User(t, "stranger")
+	for name, opts := range map[string][]nats.Option{
+		"a certificate of no user": {nats.ClientCert(stranger["cert-file"].(string), stranger["key-file"].(string)), nats.RootCAs(stranger["ca-file"].(string))},
+		"no certificate":           {nats.RootCAs(stranger["ca-file"].(string))},
+		"an old version of TLS":    {nats.Secure(&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})}, //nolint:gosec // the server is to refuse it
+	} {
+		nc, err := nats.Connect(server.URL, opts...)
+		if err == nil {
+			nc.Close()
+			t.Errorf("%s is let in", name)
+		}
+	}
+}
+
+func connect(t *testing.T, server *harness.NATS, user string) *nats.Conn {
+	t.Helper()
+	c := server.User(t, user)
+	nc, err := nats.Connect(c["url"].(string), nats.ClientCert(c["cert-file"].(string), c["key-file"].(string)), nats.RootCAs(c["ca-file"].(string)),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatalf("connect as %s: %v", user, err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// publish sends an empty message and asks the server what it thinks of it.
+func publish(nc *nats.Conn, subject string) error {
+	before := nc.LastError()
+	if err := nc.Publish(subject, nil); err != nil {
+		return err
+	}
+	if err := nc.Flush(); err != nil {
+		return err
+	}
+	if err := nc.LastError(); err != before {
+		return err
+	}
+	return nil
+}
