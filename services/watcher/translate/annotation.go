@@ -144,6 +144,12 @@ func parseCloud(s string) (string, error) {
 	return s, nil
 }
 
+// CheckCloud refuses what the annotation drawbridge.dev/cloud would refuse.
+func CheckCloud(name string) error {
+	_, err := parseCloud(name)
+	return err
+}
+
 func parseFlavor(s string) (string, error) {
 	t := strings.TrimSpace(s)
 	if t == "" || len(t) > 255 || strings.IndexFunc(t, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' }) >= 0 {

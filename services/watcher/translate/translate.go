@@ -68,6 +68,7 @@ type References struct {
 // Result is the translation of one object.
 type Result struct {
 	Key   events.Key
+	UID   string
 	Cloud string // the place that the object asks for
 	// Asks says whether the object asks us for exposure. Where it is false,
 	// nothing of the object may stand.
@@ -116,13 +117,13 @@ func (f *findings) told() []events.Problem {
 
 // begin fills what every result of an object that asks has.
 func begin(kind string, m *metav1.ObjectMeta, s Settings) Result {
-	return Result{Cloud: s.Cloud, Key: events.Key{Cluster: s.Cluster, Kind: kind, Namespace: m.Namespace, Name: m.Name}}
+	return Result{Cloud: s.Cloud, UID: string(m.UID), Key: events.Key{Cluster: s.Cluster, Kind: kind, Namespace: m.Namespace, Name: m.Name}}
 }
 
 // finish seals the wish, unless something refuses it.
 func finish(r Result, x events.Exposure, m *metav1.ObjectMeta, refs References, f *findings) Result {
 	if !f.refused {
-		x.Key, x.UID, x.Cloud = r.Key, string(m.UID), r.Cloud
+		x.Key, x.UID, x.Cloud = r.Key, r.UID, r.Cloud
 		if err := x.Validate(); err != nil {
 			f.refuse("exposure", "%v", err)
 		} else {

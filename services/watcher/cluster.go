@@ -1,0 +1,87 @@
+package watcher
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/watcher/source"
+	"drawbridge.dev/services/watcher/translate"
+)
+
+// objects finds what a translation needs. The functions give nil for what is not there.
+type objects struct {
+	service   func(namespace, name string) *corev1.Service
+	ingress   func(namespace, name string) *networkingv1.Ingress
+	namespace func(name string) *corev1.Namespace
+	classes   func() []*networkingv1.IngressClass
+	nodes     func() []translate.Node
+}
+
+// translate is what the object of a key asks for; false: there is none.
+func (o objects) translate(k events.Key, s translate.Settings) (translate.Result, bool) {
+	refs := translate.References{Nodes: o.nodes()}
+	if ns := o.namespace(k.Namespace); ns != nil {
+		refs.NamespaceLabels = ns.Labels
+	}
+	switch k.Kind {
+	case events.KindService:
+		if svc := o.service(k.Namespace, k.Name); svc != nil {
+			return translate.Service(svc, refs, s), true
+		}
+	case events.KindIngress:
+		if ing := o.ingress(k.Namespace, k.Name); ing != nil {
+			refs.IngressClasses = o.classes()
+			refs.Services = map[string]*corev1.Service{}
+			for _, name := range translate.ServiceNames(ing) {
+				if svc := o.service(k.Namespace, name); svc != nil {
+					refs.Services[name] = svc
+				}
+			}
+			return translate.Ingress(ing, refs, s), true
+		}
+	}
+	return translate.Result{Key: k}, false
+}
+
+// informed are the objects that the informers of a source hold.
+func informed(s *source.Source, nodes func() []translate.Node) objects {
+	return objects{
+		service: func(namespace, name string) *corev1.Service {
+			return get[corev1.Service](s.Services.GetStore(), namespace+"/"+name)
+		},
+		ingress: func(namespace, name string) *networkingv1.Ingress {
+			return get[networkingv1.Ingress](s.Ingresses.GetStore(), namespace+"/"+name)
+		},
+		namespace: func(name string) *corev1.Namespace { return get[corev1.Namespace](s.Namespaces.GetStore(), name) },
+		classes: func() []*networkingv1.IngressClass {
+			return list[networkingv1.IngressClass](s.IngressClasses.GetStore())
+		},
+		nodes: nodes,
+	}
+}
+
+// store is the part of an informer's store that is read.
+type store interface {
+	GetByKey(key string) (item any, exists bool, err error)
+	List() []any
+}
+
+func get[T any](s store, key string) *T {
+	o, there, err := s.GetByKey(key)
+	if err != nil || !there { // the error is that of stores that read from elsewhere
+		return nil
+	}
+	v, _ := o.(*T)
+	return v
+}
+
+func list[T any](s store) []*T {
+	var out []*T
+	for _, o := range s.List() {
+		if v, ok := o.(*T); ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,179 @@
+package watcher
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/watcher/source"
+	"drawbridge.dev/services/watcher/translate"
+)
+
+// handle says which keys a change of an object concerns.
+func (w *watcher) handle() error {
+	for _, h := range []struct {
+		informer cache.SharedIndexInformer
+		changed  func(before, after any) // before is nil for a new object, after for a deleted one
+	}{
+		{w.source.Services, func(before, after any) { changed(before, after, w.serviceChanged) }},
+		{w.source.Ingresses, func(before, after any) { changed(before, after, w.ingressChanged) }},
+		{w.source.Namespaces, func(before, after any) { changed(before, after, w.namespaceChanged) }},
+		{w.source.IngressClasses, func(_, _ any) { w.ask(events.KindIngress, w.source.Ingresses.GetStore().ListKeys()) }},
+		{w.source.Nodes, func(before, after any) { changed(before, after, w.nodeChanged) }},
+	} {
+		_, err := h.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(o any) { h.changed(nil, o) },
+			UpdateFunc: func(before, after any) { h.changed(before, after) },
+			DeleteFunc: func(o any) {
+				if d, late := o.(cache.DeletedFinalStateUnknown); late {
+					o = d.Obj
+				}
+				h.changed(o, nil)
+			},
+		})
+		if err != nil {
+			return fmt.Errorf("watch objects: %w", err)
+		}
+	}
+	return nil
+}
+
+// changed gives both states their type; nil stays nil.
+func changed[T any](before, after any, f func(before, after *T)) {
+	b, _ := before.(*T)
+	a, _ := after.(*T)
+	f(b, a)
+}
+
+func (w *watcher) serviceChanged(before, after *corev1.Service) {
+	s := after
+	if s == nil {
+		s = before
+	}
+	key := s.Namespace + "/" + s.Name
+	w.ask(events.KindService, []string{key})
+	if before != nil && after != nil && reflect.DeepEqual(before.Spec, after.Spec) {
+		return
+	}
+	if using, err := w.source.Ingresses.GetIndexer().IndexKeys(source.ByService, key); err == nil { // the index is there
+		w.ask(events.KindIngress, using)
+	}
+	w.anew(events.KindService, key, before == nil)
+}
+
+func (w *watcher) ingressChanged(before, after *networkingv1.Ingress) {
+	i := after
+	if i == nil {
+		i = before
+	}
+	w.ask(events.KindIngress, []string{i.Namespace + "/" + i.Name})
+	w.anew(events.KindIngress, i.Namespace+"/"+i.Name, before == nil)
+}
+
+// anew looks at the status of an object that has come.
+func (w *watcher) anew(kind, key string, added bool) {
+	if k, ok := w.key(kind, key); ok && added {
+		w.telling.Add(k)
+	}
+}
+
+func (w *watcher) namespaceChanged(before, after *corev1.Namespace) {
+	n := after
+	if n == nil {
+		n = before
+	}
+	if before != nil && after != nil && maps.Equal(before.Labels, after.Labels) {
+		return
+	}
+	for kind, informer := range map[string]cache.SharedIndexInformer{events.KindService: w.source.Services, events.KindIngress: w.source.Ingresses} {
+		if keys, err := informer.GetIndexer().IndexKeys(source.ByNamespace, n.Name); err == nil { // the index is there
+			w.ask(kind, keys)
+		}
+	}
+}
+
+func (w *watcher) nodeChanged(before, after *corev1.Node) {
+	state := func(n *corev1.Node) []translate.Node {
+		if n == nil {
+			return nil
+		}
+		return translate.Nodes([]*corev1.Node{n})
+	}
+	if !slices.Equal(state(before), state(after)) {
+		w.window.open()
+	}
+}
+
+// ask compares the wishes of objects, named namespace/name.
+func (w *watcher) ask(kind string, names []string) {
+	for _, n := range names {
+		if k, ok := w.key(kind, n); ok {
+			w.asked.Add(k)
+		}
+	}
+}
+
+func (w *watcher) key(kind, name string) (events.Key, bool) {
+	namespace, n, err := cache.SplitMetaNamespaceKey(name)
+	return events.Key{Cluster: w.config.Cluster, Kind: kind, Namespace: namespace, Name: n}, err == nil && namespace != ""
+}
+
+// keys are those of every Service and Ingress.
+func (w *watcher) keys() (out []events.Key) {
+	for kind, informer := range map[string]cache.SharedIndexInformer{events.KindService: w.source.Services, events.KindIngress: w.source.Ingresses} {
+		for _, n := range informer.GetStore().ListKeys() {
+			if k, ok := w.key(kind, n); ok {
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}
+
+// window makes one of all calls within a span of time, at its end.
+type window struct {
+	span time.Duration
+	do   func()
+
+	mu      sync.Mutex
+	timer   *time.Timer // nil: it is not open
+	stopped bool
+}
+
+func newWindow(span time.Duration, do func()) *window { return &window{span: span, do: do} }
+
+// open lets do be called when the span is over, unless it is open already.
+func (w *window) open() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil || w.stopped {
+		return
+	}
+	w.timer = time.AfterFunc(w.span, func() {
+		w.mu.Lock()
+		w.timer = nil
+		stopped := w.stopped
+		w.mu.Unlock()
+		if !stopped {
+			w.do()
+		}
+	})
+}
+
+// stop lets do be called no more.
+func (w *window) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}

@@ -1,0 +1,63 @@
+package source
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// APIServer watches the cluster that a kubeconfig file names; without one, the
+// cluster that this process runs in.
+func APIServer(kubeconfig string) (*Source, error) {
+	rest, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %q: %w: name a kubeconfig file, or run in a cluster with a service account", kubeconfig, err)
+	}
+	rest.ContentType = runtime.ContentTypeProtobuf
+	rest.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	rest.UserAgent = "drawbridge-watcher"
+	rest.QPS, rest.Burst = 50, 100
+	client, err := kubernetes.NewForConfig(rest)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %q: %w", kubeconfig, err)
+	}
+	return Client(client)
+}
+
+// Client watches the cluster of a client.
+func Client(client kubernetes.Interface) (*Source, error) {
+	s, err := newSource(func(kind string) cache.ListerWatcher { return apiLister(client, kind) })
+	if err != nil {
+		return nil, err
+	}
+	s.Writer = &apiWriter{client: client, source: s}
+	return s, nil
+}
+
+func apiLister(client kubernetes.Interface, kind string) cache.ListerWatcher {
+	lw := &cache.ListWatch{}
+	switch core, net := client.CoreV1(), client.NetworkingV1(); kind {
+	case "Service":
+		fill(lw, core.Services("").List, core.Services("").Watch)
+	case "Ingress":
+		fill(lw, net.Ingresses("").List, net.Ingresses("").Watch)
+	case "IngressClass":
+		fill(lw, net.IngressClasses().List, net.IngressClasses().Watch)
+	case "Node":
+		fill(lw, core.Nodes().List, core.Nodes().Watch)
+	case "Namespace":
+		fill(lw, core.Namespaces().List, core.Namespaces().Watch)
+	}
+	return cache.ToListWatcherWithWatchListSemantics(lw, client)
+}
+
+func fill[L runtime.Object](lw *cache.ListWatch, list func(context.Context, metav1.ListOptions) (L, error), watcher func(context.Context, metav1.ListOptions) (watch.Interface, error)) {
+	lw.ListWithContextFunc = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return list(ctx, o) }
+	lw.WatchFuncWithContext = watcher
+}

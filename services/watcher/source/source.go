@@ -1,0 +1,142 @@
+// Package source is where the watcher's objects come from: an API server, or a
+// folder of manifests. Both feed the same informers.
+//
+// No Secret is read. What an informer holds is trimmed to what translation
+// needs, see [Trim]; the package watcher has the measured numbers.
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/go-logr/logr/funcr"
+	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"drawbridge.dev/services/watcher/translate"
+)
+
+// Indexes of the informers.
+const (
+	ByNamespace = cache.NamespaceIndex // Services, Ingresses
+	ByService   = "service"            // Ingresses by namespace/name of a Service that they refer to
+)
+
+// Source is the objects of one cluster.
+type Source struct {
+	Services, Ingresses, IngressClasses, Nodes, Namespaces cache.SharedIndexInformer
+	// Writer tells the cluster's users what became of their objects.
+	Writer Writer
+
+	kinds map[string]cache.SharedIndexInformer
+	feed  func(ctx context.Context) // what the informers list and watch, if it must run itself
+	gaps  func() error
+
+	mu   sync.Mutex
+	errs map[string]error // of kinds, the last that listing or watching met
+}
+
+// listers makes what an informer of one kind lists and watches.
+type listers func(kind string) cache.ListerWatcher
+
+func newSource(from listers) (*Source, error) {
+	s := &Source{errs: map[string]error{}, kinds: map[string]cache.SharedIndexInformer{}}
+	namespaced := cache.Indexers{ByNamespace: cache.MetaNamespaceIndexFunc}
+	for _, k := range []struct {
+		kind    string
+		example runtime.Object
+		into    *cache.SharedIndexInformer
+		indexes cache.Indexers
+	}{
+		{"Service", &corev1.Service{}, &s.Services, namespaced},
+		{"Ingress", &networkingv1.Ingress{}, &s.Ingresses, cache.Indexers{ByNamespace: cache.MetaNamespaceIndexFunc, ByService: byService}},
+		{"IngressClass", &networkingv1.IngressClass{}, &s.IngressClasses, nil},
+		{"Node", &corev1.Node{}, &s.Nodes, nil},
+		{"Namespace", &corev1.Namespace{}, &s.Namespaces, nil},
+	} {
+		informer := cache.NewSharedIndexInformer(from(k.kind), k.example, 0, k.indexes)
+		if err := informer.SetTransform(Trim); err != nil {
+			return nil, fmt.Errorf("informer of %s: %w", k.kind, err)
+		}
+		if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+			s.failed(ctx, k.kind, err)
+		}); err != nil {
+			return nil, fmt.Errorf("informer of %s: %w", k.kind, err)
+		}
+		*k.into, s.kinds[k.kind] = informer, informer
+	}
+	return s, nil
+}
+
+func byService(obj any) ([]string, error) {
+	ing, ok := obj.(*networkingv1.Ingress)
+	if !ok {
+		return nil, fmt.Errorf("index of Ingresses: %T is none", obj)
+	}
+	names := translate.ServiceNames(ing)
+	for i, n := range names {
+		names[i] = ing.Namespace + "/" + n
+	}
+	return names, nil
+}
+
+// Run feeds the informers until ctx ends, and returns when all have stopped.
+func (s *Source) Run(ctx context.Context, log zerolog.Logger) {
+	log = log.With().Str("component", "source").Logger()
+	var wg sync.WaitGroup
+	if s.feed != nil {
+		wg.Go(func() { s.feed(ctx) })
+	}
+	// What client-go has to say goes where everything goes.
+	detail := funcr.New(func(prefix, args string) { log.Debug().Str("logger", prefix).Msg(args) }, funcr.Options{})
+	inner := klog.NewContext(log.WithContext(ctx), detail)
+	for _, informer := range s.kinds {
+		wg.Go(func() { informer.RunWithContext(inner) })
+	}
+	wg.Wait()
+}
+
+// Synced says whether everything that stood at the start has been seen.
+func (s *Source) Synced() bool {
+	for _, informer := range s.kinds {
+		if !informer.HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
+// Err says what keeps a kind from being synced.
+func (s *Source) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for kind, informer := range s.kinds {
+		if err := s.errs[kind]; err != nil && !informer.HasSynced() {
+			errs = append(errs, fmt.Errorf("%s: %w", kind, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Gaps says what could not be read, so that an object that is not there may
+// still exist. While it is not nil, absence means nothing.
+func (s *Source) Gaps() error {
+	if s.gaps == nil {
+		return nil
+	}
+	return s.gaps()
+}
+
+func (s *Source) failed(ctx context.Context, kind string, err error) {
+	s.mu.Lock()
+	s.errs[kind] = err
+	s.mu.Unlock()
+	zerolog.Ctx(ctx).Warn().Err(err).Str("kind", kind).Msg("cannot list or watch: trying again; nothing is taken for deleted")
+}

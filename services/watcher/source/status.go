@@ -1,0 +1,87 @@
+package source
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"drawbridge.dev/events"
+)
+
+// Status is what the users of a cluster shall see of one object.
+type Status struct {
+	Key    events.Key
+	Change string // id of the change that brought it there
+	UID    string // of the object that it is about
+
+	// Addresses where the object is reachable. Keep leaves what the object says.
+	// Former says that the object is not ours any more: only these are taken away,
+	// not what another controller put there.
+	Addresses []string
+	Keep      bool
+	Former    []string
+
+	// Condition of type [ConditionExposed]; nil takes it away, unless KeepCondition
+	// leaves it. Only Services have conditions.
+	Condition     *Condition
+	KeepCondition bool
+	// Notices become Kubernetes Events, in their order.
+	Notices []Notice
+}
+
+// differs says whether the addresses that stand must be replaced.
+func (s Status) differs(have []string) bool {
+	if s.Keep || len(have)+len(s.Addresses) == 0 {
+		return false
+	}
+	if len(s.Former) > 0 {
+		slices.Sort(have)
+		return slices.Equal(have, s.Former)
+	}
+	return !slices.Equal(have, s.Addresses)
+}
+
+// Condition says whether what the object asks for stands.
+type Condition struct {
+	Status  string // True, False or Unknown
+	Reason  string // one word
+	Message string
+	Since   time.Time
+}
+
+// Notice is one thing that happened.
+type Notice struct {
+	Warning bool
+	Reason  string // Approved, Denied, Held, Applied, Failed, Removed, Drifted, Invalid
+	Message string
+	Time    time.Time
+	// Replayed: it happened before this process began, so that it may have been told.
+	Replayed bool
+}
+
+// Writer brings a status to where the users of a cluster look for it. It writes
+// only what differs from what stands there, and tells no notice twice, also
+// after a restart. An object that is gone is no error.
+type Writer interface {
+	Write(context.Context, Status) error
+}
+
+// logWriter is for sources that have no place for a status: it goes to the log.
+type logWriter struct{ log zerolog.Logger }
+
+// Write implements [Writer].
+func (w logWriter) Write(_ context.Context, s Status) error {
+	for _, n := range s.Notices {
+		if n.Replayed {
+			continue
+		}
+		e := w.log.Info()
+		if n.Warning {
+			e = w.log.Warn()
+		}
+		e.Str("change", s.Change).Str("key", s.Key.String()).Str("stage", "status").Str("reason", n.Reason).Strs("addresses", s.Addresses).Msg(n.Message)
+	}
+	return nil
+}

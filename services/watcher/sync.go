@@ -1,0 +1,85 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/internal/bus"
+	"drawbridge.dev/services/watcher/translate"
+)
+
+// sync publishes what the table lacks of one key.
+func (w *watcher) sync(ctx context.Context, k events.Key) error {
+	began := time.Now()
+	r, there := w.objects.translate(k, w.settings)
+	places := w.table.of(k)
+	publications := owed(r, places)
+	if !there && len(publications) > 0 {
+		if gaps := w.source.Gaps(); gaps != nil {
+			w.log.Warn().Err(gaps).Str("change", "").Str("key", k.String()).Str("stage", string(events.StageRequested)).
+				Msg("the object is not there, and not everything could be read: its load balancer stays until that is corrected")
+			w.asked.AddAfter(k, withheldFor)
+			return nil
+		}
+	}
+	for _, p := range publications {
+		err := w.publish(ctx, k, p)
+		if errors.Is(err, bus.ErrTooLarge) && r.Wish != nil {
+			return w.refuse(ctx, k, tooLarge(r, err), places)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w.metrics.duration.Observe(time.Since(began).Seconds())
+	return nil
+}
+
+// refuse publishes the problems of an object that has no wish.
+func (w *watcher) refuse(ctx context.Context, k events.Key, r translate.Result, places map[string]place) error {
+	for _, p := range rejection(r, places[r.Cloud]) {
+		if err := w.publish(ctx, k, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish brings one event to the bus and into the table, so that the next look
+// at the key knows of it before the bus says it back.
+func (w *watcher) publish(ctx context.Context, k events.Key, p publication) error {
+	e := events.New("/watcher/"+w.config.Cluster, p.cloud, k, p.payload, p.previous.name(), nil, time.Now())
+	ack, err := w.bus.Publish(ctx, e, bus.ExpectLast(p.previous.sequence))
+	if errors.Is(err, bus.ErrConflict) && w.forgotten(ctx, p.previous) {
+		ack, err = w.bus.Publish(ctx, e, bus.ExpectLast(0))
+	}
+	if err != nil {
+		return fmt.Errorf("publish %s of %s: %w", e.Type(), k, err)
+	}
+	w.table.put(bus.Record{Event: e, Subject: e.Subject(), Sequence: ack.Sequence})
+	w.telling.Add(k)
+	w.metrics.published.WithLabelValues(e.Type()).Inc()
+	line := w.log.Info()
+	message := "asks for exposure"
+	switch v := p.payload.(type) {
+	case events.Requested:
+		if v.Exposure == nil {
+			message = "is gone, or asks no more"
+		}
+	case events.Rejected:
+		line = w.log.Warn().Str("problems", problems(v))
+		message = v.Reason
+	}
+	line.Str("change", e.Change).Str("key", k.String()).Str("stage", string(p.payload.Stage())).Str("cloud", p.cloud).Bool("duplicate", ack.Duplicate).Msg(message)
+	return nil
+}
+
+// forgotten says whether a row has outlived its event in the history, which
+// then has no last sequence for its subject.
+func (w *watcher) forgotten(ctx context.Context, r row) bool {
+	first, _, err := w.bus.History(ctx)
+	return err == nil && r.there() && r.sequence < first
+}
