@@ -1,0 +1,255 @@
+// Package executor carries out decisions in one cloud: it makes what stands in
+// Octavia and Neutron what was decided, and says how it went.
+//
+// The table is the queue: a decision whose digest no outcome names is owed.
+// One executor per cloud is active, by a fenced lease; others stand by. Every
+// try begins with a look at what stands, so that a crash at any point, a lost
+// answer and a lost lease are all resumed by trying again.
+package executor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"k8s.io/client-go/util/workqueue"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/executor/loadbalancer"
+	"drawbridge.dev/services/executor/octavia"
+	"drawbridge.dev/services/executor/plan"
+	"drawbridge.dev/services/internal/bus"
+)
+
+const (
+	connectWait    = time.Second
+	connectWaitMax = 30 * time.Second
+)
+
+// Run is the executor of one cloud until ctx ends. It returns when what was
+// sent to the cloud is answered.
+func Run(ctx context.Context, cfg Config, b *bus.Bus, log zerolog.Logger, reg prometheus.Registerer, report func(error)) error {
+	cfg = cfg.Defaults()
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	x := &executor{cfg: cfg, bus: b, log: log.With().Str("service", "executor").Str("cloud", cfg.Cloud).Logger(),
+		metrics: newMetrics(reg, cfg.Cloud), report: report, cannotWhole: new(atomic.Bool)}
+	report(fmt.Errorf("executor: connecting to cloud %s", cfg.Cloud))
+	for wait := connectWait; x.client == nil; wait = min(2*wait, connectWaitMax) {
+		client, err := octavia.Connect(ctx, cfg.octavia())
+		if err == nil {
+			x.client = client
+			break
+		}
+		x.log.Error().Err(err).Dur("again", wait).Msg("the cloud cannot be used")
+		report(fmt.Errorf("executor: %w", err))
+		if !pause(ctx, wait) {
+			return nil
+		}
+	}
+	for ctx.Err() == nil {
+		report(nil) // a standby is as ready as it can be
+		lease, err := b.Acquire(ctx, "executor."+cfg.Cloud, cfg.Holder, cfg.LeaseTTL)
+		if err != nil {
+			if ctx.Err() == nil {
+				report(fmt.Errorf("executor: %w", err))
+				pause(ctx, connectWait)
+			}
+			continue
+		}
+		x.term(ctx, lease)
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.LeaseTTL)
+		if err := lease.Release(release); err != nil {
+			x.log.Warn().Err(err).Msg("lease is not released")
+		}
+		cancel()
+	}
+	return nil
+}
+
+// pause waits, and answers whether it did so to the end.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// executor is what outlives a lease.
+type executor struct {
+	cfg         Config
+	bus         *bus.Bus
+	log         zerolog.Logger
+	metrics     *metrics
+	report      func(error)
+	client      *octavia.Client
+	cannotWhole *atomic.Bool
+}
+
+// term is the time of one lease.
+type term struct {
+	*executor
+	lease     *bus.Lease
+	table     *table
+	queue     workqueue.TypedDelayingInterface[events.Key]
+	limit     *limit
+	settler   *settler
+	placement *placement
+	listed    map[string]bool // key tags and descriptions that stood when the term began
+	unhealthy atomic.Bool
+}
+
+// term works until ctx ends or the lease is lost.
+func (x *executor) term(ctx context.Context, lease *bus.Lease) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t := &term{executor: x, lease: lease, table: newTable(), limit: newLimit(x.cfg.MaxParallel, x.metrics),
+		placement: &placement{cfg: x.cfg, client: x.client, minor: x.client.APIMinor()}, listed: map[string]bool{},
+		queue: workqueue.NewTypedDelayingQueue[events.Key]()}
+	t.settler = &settler{min: x.cfg.PollMin, max: x.cfg.PollMax, log: x.log, waiting: map[string]*waiter{}, wake: make(chan struct{}, 1),
+		poll:   func(ctx context.Context) ([]plan.LoadBalancer, error) { return x.client.Statuses(ctx, x.cfg.Fleet) },
+		polled: func() { x.metrics.calls.WithLabelValues("poll").Inc() }}
+	x.metrics.leader.Set(1)
+	defer x.metrics.leader.Set(0)
+	x.log.Info().Uint64("lease", lease.Token()).Msg("active")
+	var all sync.WaitGroup
+	all.Go(func() {
+		select {
+		case <-lease.Lost():
+			x.log.Error().Msg("the lease is lost; nothing is written any more")
+		case <-ctx.Done():
+		}
+		cancel()
+		t.queue.ShutDown()
+	})
+	if t.begin(ctx, &all) {
+		all.Go(func() { t.settler.run(ctx) })
+		all.Go(func() { t.watchDrift(ctx) })
+		for range x.cfg.MaxParallel {
+			all.Go(func() { t.work(ctx) })
+		}
+	}
+	all.Wait()
+}
+
+// begin lists what stands and waits until the table is whole.
+func (t *term) begin(ctx context.Context, all *sync.WaitGroup) bool {
+	synced := make(chan struct{})
+	var unread []bus.Record
+	live := false
+	all.Go(func() {
+		filters := []string{events.Filter(events.StageRequested, t.cfg.Cloud, ""), events.Filter(events.StageDecided, t.cfg.Cloud, ""),
+			events.Filter(events.StageOutcome, t.cfg.Cloud, ""), events.Filter(events.StageDrift, t.cfg.Cloud, ""),
+			events.Filter(events.StageRejected, t.cfg.Cloud, "")}
+		err := t.bus.Watch(ctx, filters, bus.Watcher{
+			Row: func(r bus.Record) {
+				switch {
+				case r.Err != nil && live:
+					t.reject(ctx, r)
+				case r.Err != nil:
+					unread = append(unread, r)
+				default:
+					t.enqueue(r)
+				}
+			},
+			Synced: func() {
+				live = true
+				for _, r := range unread {
+					t.reject(ctx, r)
+				}
+				close(synced)
+			},
+		})
+		if err != nil && ctx.Err() == nil {
+			t.log.Error().Err(err).Msg("the table cannot be watched")
+			t.report(fmt.Errorf("executor: %w", err))
+		}
+	})
+	for wait := connectWait; ; wait = min(2*wait, connectWaitMax) {
+		err := t.list(ctx)
+		t.health(err)
+		if err == nil {
+			break
+		}
+		t.log.Error().Err(err).Dur("again", wait).Msg("what stands cannot be listed")
+		if !pause(ctx, wait) {
+			return false
+		}
+	}
+	select {
+	case <-synced:
+	case <-ctx.Done():
+		return false
+	}
+	t.recall()
+	return true
+}
+
+// enqueue puts a row into the table and queues its key.
+func (t *term) enqueue(r bus.Record) {
+	if t.table.put(r) {
+		t.queue.Add(r.Event.Key)
+	}
+}
+
+// list reads what of the fleet stands, and where more can be placed.
+func (t *term) list(ctx context.Context) error {
+	if err := t.placement.load(ctx); err != nil {
+		return err
+	}
+	found, err := t.client.Summaries(ctx, t.cfg.Fleet)
+	if err != nil {
+		return err
+	}
+	floating, err := t.client.AllFloatingIPs(ctx, t.cfg.Fleet)
+	if err != nil {
+		return err
+	}
+	for _, lb := range found {
+		t.listed[keyTag(lb.Tags)] = true
+	}
+	for description := range floating {
+		t.listed[description] = true
+	}
+	return nil
+}
+
+// recall finds in earlier outcomes that the cloud cannot create whole.
+func (t *term) recall() {
+	for _, r := range t.table.all(func(r row) bool { _, ok := r.answer(); return ok }) {
+		o, _ := r.answer()
+		for _, w := range o.Warnings {
+			if w == warningStepwise {
+				t.cannotWhole.Store(true)
+			}
+		}
+	}
+}
+
+// health reports whether the cloud answers.
+func (t *term) health(err error) {
+	broken := err != nil && octavia.Unreachable(err)
+	if broken {
+		t.unhealthy.Store(true)
+		t.report(fmt.Errorf("executor: %w", err))
+	} else if t.unhealthy.Swap(false) {
+		t.report(nil)
+	}
+}
+
+func keyTag(tags []string) string {
+	for _, s := range tags {
+		if strings.HasPrefix(s, loadbalancer.KeyTag) {
+			return s
+		}
+	}
+	return ""
+}

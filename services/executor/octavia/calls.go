@@ -1,0 +1,49 @@
+package octavia
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"drawbridge.dev/events"
+)
+
+// Calls counts the requests to Octavia and Neutron that are made with its context.
+type Calls struct{ writes, reads, polls atomic.Int64 }
+
+// Poll counts status polls, which are made for many at once.
+func (c *Calls) Poll() { c.polls.Add(1) }
+
+// Sum is what was counted so far.
+func (c *Calls) Sum() events.Calls {
+	return events.Calls{Writes: int(c.writes.Load()), Reads: int(c.reads.Load()), Polls: int(c.polls.Load())}
+}
+
+type callsKey struct{}
+
+// Count makes the requests of the context count in c.
+func Count(ctx context.Context, c *Calls) context.Context {
+	return context.WithValue(ctx, callsKey{}, c)
+}
+
+// counter is the transport of all requests. Those for a token are not counted:
+// one token serves many changes.
+type counter struct {
+	next             http.RoundTripper
+	octavia, neutron string
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	url := r.URL.String()
+	if c, ok := r.Context().Value(callsKey{}).(*Calls); ok && t.octavia != "" &&
+		(strings.HasPrefix(url, t.octavia) || strings.HasPrefix(url, t.neutron)) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			c.reads.Add(1)
+		} else {
+			c.writes.Add(1)
+		}
+	}
+	return t.next.RoundTrip(r)
+}

@@ -1,0 +1,141 @@
+package octavia
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+)
+
+// Class says what a caller does about an error.
+type Class int
+
+// Classes of errors.
+const (
+	Retry     Class = iota // passing: 5xx, 429, time-outs, no connection: try again with back-off
+	Busy                   // the load balancer is at work: wait until it has settled
+	Stale                  // what was read is not true any more: look again
+	Gone                   // it is not there (any more)
+	Quota                  // a quota is met: somebody must raise it or free something
+	Permanent              // the request is refused: the same one always will be
+)
+
+// Error is a refusal of the cloud, or the lack of an answer.
+type Error struct {
+	Op         string // what was tried
+	Class      Class
+	Status     int    // HTTP; 0: there was no answer
+	Message    string // of the cloud
+	RetryAfter time.Duration
+	// Uncertain: there was no answer, so that it may have been done all the same.
+	Uncertain bool
+	err       error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := cmp.Or(e.Message, fmt.Sprint(e.err))
+	if e.Status != 0 {
+		text = fmt.Sprintf("%d: %s", e.Status, text)
+	}
+	if e.Class == Quota {
+		text += " (raise the quota of the project, or delete what is not needed)"
+	}
+	return e.Op + ": " + text
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.err }
+
+// ClassOf is the class of an error; what is not of the cloud is [Retry].
+func ClassOf(err error) Class {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return Retry
+}
+
+// Throttled says whether the cloud asks to slow down, and for how long (0: it does not say).
+func Throttled(err error) (time.Duration, bool) {
+	var e *Error
+	if errors.As(err, &e) && (e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable) {
+		return e.RetryAfter, true
+	}
+	return 0, false
+}
+
+// Unreachable says whether the cloud did not answer, or does not let us in.
+func Unreachable(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.Status == 0 && e.Class == Retry || e.Status == http.StatusUnauthorized)
+}
+
+// classify wraps an error of gophercloud.
+func classify(op string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	e := &Error{Op: op, err: err}
+	var code gophercloud.ErrUnexpectedResponseCode
+	if !errors.As(err, &code) {
+		e.Uncertain = true
+		return e
+	}
+	e.Status, e.Message = code.Actual, message(code.Body)
+	if s, err := strconv.Atoi(code.ResponseHeader.Get("Retry-After")); err == nil {
+		e.RetryAfter = time.Duration(s) * time.Second
+	}
+	text := strings.ToLower(e.Message)
+	quota := strings.Contains(text, "quota")
+	switch {
+	case e.Status == http.StatusNotFound:
+		e.Class = Gone
+	case e.Status == http.StatusForbidden && quota, e.Status == http.StatusConflict && quota, e.Status == http.StatusRequestEntityTooLarge && quota:
+		e.Class = Quota
+	case e.Status == http.StatusConflict && (strings.Contains(text, "immutable") || strings.Contains(text, "invalid state") || strings.Contains(text, "pending")):
+		e.Class = Busy
+	case e.Status == http.StatusConflict:
+		e.Class = Stale
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
+		e.Class = Retry
+	case e.Status == http.StatusNotImplemented, e.Status >= 400 && e.Status < 500:
+		e.Class = Permanent
+	case e.Status == http.StatusGatewayTimeout, e.Status == http.StatusBadGateway:
+		e.Uncertain = true
+	}
+	return e
+}
+
+// message is what the services say in their several shapes of an error body.
+func message(body []byte) string {
+	var b struct {
+		Fault   string          `json:"faultstring"`
+		Title   string          `json:"title"`
+		Desc    string          `json:"description"`
+		Neutron json.RawMessage `json:"NeutronError"`
+		Error   struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &b) == nil {
+		var neutron struct {
+			Message string `json:"message"`
+		}
+		if json.Unmarshal(b.Neutron, &neutron) != nil {
+			neutron.Message = string(b.Neutron)
+		}
+		if text := cmp.Or(b.Fault, neutron.Message, b.Error.Message, b.Desc, b.Title); text != "" {
+			return text
+		}
+	}
+	text := strings.TrimSpace(string(body))
+	return text[:min(len(text), 300)]
+}

@@ -1,0 +1,299 @@
+package executor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/executor/loadbalancer"
+	"drawbridge.dev/services/executor/octavia"
+	"drawbridge.dev/services/executor/plan"
+)
+
+var (
+	errBlocked       = errors.New("nothing can be done")
+	errNotConverging = errors.New("a step does not take effect")
+	errSuperseded    = errors.New("a newer wish or decision has come")
+)
+
+const (
+	looksMost   = 5 // times that one try looks again because what it knew was not true
+	stuckPause  = 2 * time.Second
+	duplicate   = "another one of the same exposure stands"
+	createdOnce = "Octavia took it to ERROR while it was created, and it was removed: have an operator look for the reason (no compute capacity, no image, no management network)"
+)
+
+// job is one decision to be carried out, in one try.
+type job struct {
+	key     events.Key
+	digest  string // of the decision
+	change  string // id of the requested event
+	owner   loadbalancer.Owner
+	desired *loadbalancer.LoadBalancer // nil: nothing may stand
+	trip    *trip
+	served  string // id of the load balancer that an outcome named
+	cause   events.Event
+	place   place
+}
+
+// unplaced says why a step cannot be taken: it is not known where.
+func (j job) unplaced(s plan.Step) error {
+	switch s.(type) {
+	case plan.CreateLoadBalancer:
+		return errors.Join(j.place.vip, j.place.flavor, j.place.floating)
+	case plan.CreateFloatingIP:
+		return j.place.floating
+	}
+	return nil
+}
+
+// sight is what is seen of a job's load balancer.
+type sight struct {
+	plan.Observed
+	deep   bool                // what is below the load balancer is known
+	dirty  bool                // written since the statuses below were last read
+	whole  bool                // created whole, and not read since
+	extras []plan.LoadBalancer // of the same owner; there should be none
+}
+
+// observe looks for what stands, by tag: one read of the load balancer, one of
+// the floating IPs unless they are known, and a deep one only where the load
+// balancer has changed since it was known.
+func (t *term) observe(ctx context.Context, j job, trust bool) (sight, error) {
+	var s sight
+	found, err := t.client.Find(ctx, j.owner)
+	if err != nil {
+		return s, err
+	}
+	known := t.table.get(j.key)
+	if !trust {
+		known.known = nil
+	}
+	if known.known != nil {
+		s.FloatingIPs = known.known.FloatingIPs
+	} else if s.FloatingIPs, err = t.client.FloatingIPs(ctx, j.owner.Description()); err != nil {
+		return s, err
+	}
+	slices.SortFunc(found, func(a, b plan.LoadBalancer) int {
+		return cmp.Or(-compareBool(a.ID == j.served, b.ID == j.served), cmp.Compare(a.ID, b.ID))
+	})
+	if len(found) == 0 {
+		return s, nil
+	}
+	lb := found[0]
+	s.extras = found[1:]
+	lb.Fresh = lb.ID != j.served
+	if k := known.known; k != nil && known.deep && k.LoadBalancer != nil && k.LoadBalancer.ID == lb.ID &&
+		k.LoadBalancer.UpdatedAt == lb.UpdatedAt && !lb.Status.Pending() {
+		lb.Listeners, lb.Pools, s.deep = k.LoadBalancer.Listeners, k.LoadBalancer.Pools, true
+	}
+	s.LoadBalancer = &lb
+	return s, nil
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// reconcile takes steps until none is left: settle, look, plan, take the first.
+func (t *term) reconcile(ctx context.Context, j job, s sight) (sight, error) {
+	taken := map[string]bool{}
+	for looks := 0; ; {
+		step, err := t.next(ctx, j, &s)
+		if err == nil && step == nil {
+			return s, nil
+		}
+		if err == nil {
+			id := fmt.Sprintf("%T%s", step, events.Digest(step))
+			if taken[id] {
+				return s, notConverging(step)
+			}
+			if err = t.take(ctx, j, step, &s); err == nil {
+				taken[id] = true
+				continue
+			}
+		}
+		looks++
+		switch class := octavia.ClassOf(err); {
+		case class == octavia.Busy && s.LoadBalancer != nil && looks < looksMost:
+			// Another is at work on it, and may have changed anything.
+			s.LoadBalancer.Status, s.deep = "PENDING_UPDATE", false
+		case (class == octavia.Stale || class == octavia.Gone) && looks < looksMost:
+			again, lookErr := t.observe(ctx, j, false)
+			if lookErr != nil {
+				return s, errors.Join(err, lookErr)
+			}
+			s = again
+		default:
+			return s, err
+		}
+	}
+}
+
+func notConverging(s plan.Step) error {
+	if c, ok := s.(plan.CreateLoadBalancer); ok {
+		return fmt.Errorf("load balancer %q: %w: %s", c.LoadBalancer.Name, errNotConverging, createdOnce)
+	}
+	return fmt.Errorf("%s: %w: the cloud took it, and what stands still asks for it: compare the two with an operator", s.Describe(), errNotConverging)
+}
+
+// next is the first step of the plan once everything has settled; nil: none is left.
+func (t *term) next(ctx context.Context, j job, s *sight) (plan.Step, error) {
+	for {
+		if err := t.settle(ctx, j, s); err != nil {
+			return nil, err
+		}
+		s.Stepwise = t.stepwise()
+		if len(s.extras) > 0 {
+			x := s.extras[0]
+			return plan.DeleteLoadBalancer{ID: x.ID, Name: x.Name, Why: duplicate}, nil
+		}
+		if msg := plan.Blocked(j.desired, s.Observed); msg != "" {
+			return nil, fmt.Errorf("%w: %s", errBlocked, msg)
+		}
+		steps := plan.Diff(j.desired, s.Observed)
+		if len(steps) > 0 {
+			return steps[0], nil
+		}
+		if !s.dirty || s.LoadBalancer == nil {
+			return nil, nil
+		}
+		if err := t.readTree(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// settle waits until the load balancer is not pending, and reads what is below
+// it where that is not known.
+func (t *term) settle(ctx context.Context, j job, s *sight) error {
+	for s.Pending() {
+		lb, err := t.settler.settle(ctx, s.LoadBalancer.ID, &j.trip.calls, t.cfg.SettleTimeout)
+		if err != nil {
+			return err
+		}
+		if lb.Status == plan.Deleted {
+			s.Observed = plan.Advance(s.Observed, plan.DeleteLoadBalancer{ID: lb.ID}, plan.Result{})
+			s.dirty, s.whole = false, false
+			continue
+		}
+		s.LoadBalancer.Status, s.LoadBalancer.UpdatedAt = lb.Status, lb.UpdatedAt
+	}
+	if s.LoadBalancer == nil || s.LoadBalancer.Status != plan.Active || j.desired == nil || s.deep && !s.whole {
+		return nil
+	}
+	if s.deep {
+		if err := t.readTree(ctx, s); err != nil {
+			return err
+		}
+	} else {
+		lb, err := t.client.Read(ctx, s.LoadBalancer.ID)
+		if err != nil {
+			return err
+		}
+		lb.Fresh = s.LoadBalancer.Fresh
+		s.LoadBalancer, s.dirty = lb, false
+		if s.Pending() { // another has just begun to change it
+			return t.settle(ctx, j, s)
+		}
+		s.deep = true
+	}
+	if s.whole = false; s.Stuck() && s.LoadBalancer.Fresh {
+		return t.stuck(ctx, s)
+	}
+	return nil
+}
+
+// readTree reads the statuses below the load balancer, in one read.
+func (t *term) readTree(ctx context.Context, s *sight) error {
+	lb, err := t.client.Settled(ctx, *s.LoadBalancer)
+	if err != nil {
+		return err
+	}
+	s.LoadBalancer, s.dirty = lb, false
+	return nil
+}
+
+// stuck looks a second time, because the load balancer and what is below it do
+// not turn ACTIVE at one instant, and remembers a cloud that cannot create whole.
+func (t *term) stuck(ctx context.Context, s *sight) error {
+	select {
+	case <-time.After(stuckPause):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := t.readTree(ctx, s); err != nil {
+		return err
+	}
+	if s.Stuck() && t.cfg.Create == CreateAuto {
+		t.cannotWhole.Store(true)
+		t.log.Warn().Str("loadbalancer", s.LoadBalancer.ID).Msg(warningStepwise)
+	}
+	return nil
+}
+
+// stepwise says whether load balancers of this cloud are created in many requests.
+func (t *term) stepwise() bool {
+	return t.cfg.Create == CreateStepwise || t.cfg.Create == CreateAuto && t.cannotWhole.Load()
+}
+
+// take sends one step, if the lease is held and the decision is still the newest.
+func (t *term) take(ctx context.Context, j job, step plan.Step, s *sight) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if r := t.table.get(j.key); !r.current() || r.decided.Event.Payload.(events.Decided).Digest != j.digest {
+		return errSuperseded
+	}
+	if err := j.unplaced(step); err != nil {
+		return err
+	}
+	if err := t.lease.Check(ctx); err != nil {
+		return err
+	}
+	kind := strings.TrimPrefix(fmt.Sprintf("%T", step), "plan.")
+	// What is sent is not taken back: a stop waits for the answer.
+	send, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.cfg.RequestTimeout)
+	defer cancel()
+	result, err := t.client.Apply(send, step)
+	if err != nil {
+		t.metrics.steps.WithLabelValues(kind, "refused").Inc()
+		return err
+	}
+	t.metrics.steps.WithLabelValues(kind, "taken").Inc()
+	t.log.Info().Str("change", j.change).Str("key", j.key.String()).Str("stage", string(events.StageOutcome)).Str("step", step.Describe()).Msg("step taken")
+	j.trip.steps = append(j.trip.steps, step.Describe())
+	s.advance(step, result)
+	return nil
+}
+
+// advance puts a step that the cloud has taken into what is seen.
+func (s *sight) advance(step plan.Step, r plan.Result) {
+	switch step := step.(type) {
+	case plan.DeleteLoadBalancer:
+		if len(s.extras) > 0 && s.extras[0].ID == step.ID {
+			s.extras = s.extras[1:]
+			return
+		}
+		s.LoadBalancer.Status = "PENDING_DELETE"
+	case plan.CreateFloatingIP, plan.BindFloatingIP, plan.DeleteFloatingIP:
+		s.Observed = plan.Advance(s.Observed, step, r)
+	case plan.CreateLoadBalancer:
+		s.Observed = plan.Advance(s.Observed, step, r)
+		s.deep, s.dirty, s.whole = true, step.Whole, step.Whole
+	default:
+		s.Observed = plan.Advance(s.Observed, step, r)
+		s.LoadBalancer.Status, s.dirty = "PENDING_UPDATE", true
+	}
+}
