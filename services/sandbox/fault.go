@@ -106,7 +106,7 @@ func (f *faults) take(method string, u *url.URL) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, fault := range f.list {
-		if fault.Method != "" && !strings.EqualFold(fault.Method, method) || !fault.re.MatchString(target(u)) {
+		if fault.Method != "" && !strings.EqualFold(fault.Method, method) || !fault.re.MatchString(pathAndQuery(u)) {
 			continue
 		}
 		met := *fault

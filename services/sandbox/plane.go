@@ -1,19 +1,309 @@
 package sandbox
 
-type plane struct{}
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
-func newPlane(*Cloud) *plane          { return &plane{} }
-func (p *plane) apply(string)         {}
-func (p *plane) remove(string)        {}
-func (p *plane) refresh()             {}
-func (p *plane) close()               {}
-func (p *plane) health(string) string { return online }
-func (p *plane) stats(string) object {
-	return object{"bytes_in": 0, "bytes_out": 0, "active_connections": 0, "total_connections": 0, "request_errors": 0}
+	"drawbridge.dev/services/sandbox/l7"
+)
+
+// plane is the data plane: an open socket for every listener on every address
+// of its load balancer, and the health checks. Its maps are guarded by
+// Cloud.mu; traffic only reads what fronts and balancers hold.
+type plane struct {
+	c         *Cloud
+	fronts    map[frontKey]*front
+	balancers map[string]*balancer // by pool
+	probes    map[string]*probe    // by member
+	counters  map[string]*counters // by load balancer
+	wg        sync.WaitGroup
 }
 
-type Endpoint struct{}
+type frontKey struct {
+	loadBalancer string
+	address      netip.Addr
+	port         int
+	transport    string // TCP or UDP
+}
 
-func (c *Cloud) Endpoints() []Endpoint { return nil }
+// counters are a load balancer's statistics.
+type counters struct{ in, out, active, total, errors atomic.Int64 }
 
-type Nodes struct{}
+// settings are what a front does, replaced as a whole when its load balancer
+// changes.
+type settings struct {
+	protocol string
+	sources  []netip.Prefix
+	table    *l7.Table
+	pools    map[string]*balancer
+	fallback string
+	headers  map[string]string
+	connect  time.Duration
+	data     time.Duration
+	client   time.Duration
+	counters *counters
+}
+
+func newPlane(c *Cloud) *plane {
+	return &plane{c: c, fronts: map[frontKey]*front{}, balancers: map[string]*balancer{}, probes: map[string]*probe{}, counters: map[string]*counters{}}
+}
+
+// close ends all traffic and waits for it.
+func (p *plane) close() {
+	p.c.mu.Lock()
+	for _, f := range p.fronts {
+		f.close()
+	}
+	for _, pr := range p.probes {
+		pr.stop()
+	}
+	p.c.mu.Unlock()
+	p.wg.Wait()
+}
+
+// refresh applies every load balancer, after the floating IPs changed.
+func (p *plane) refresh() {
+	if !p.c.cfg.DataPlane {
+		return
+	}
+	for id := range p.c.state.LoadBalancers {
+		p.apply(id)
+	}
+}
+
+// remove takes a load balancer off the data plane.
+func (p *plane) remove(id string) {
+	for key, f := range p.fronts {
+		if key.loadBalancer == id {
+			f.close()
+			delete(p.fronts, key)
+		}
+	}
+	delete(p.counters, id)
+	p.forget()
+}
+
+// forget drops balancers and probes of what is no more.
+func (p *plane) forget() {
+	for id := range p.balancers {
+		if p.c.state.Pools[id] == nil {
+			delete(p.balancers, id)
+		}
+	}
+	for id, pr := range p.probes {
+		if p.c.state.Members[id] == nil {
+			pr.stop()
+			delete(p.probes, id)
+		}
+	}
+}
+
+// apply makes the data plane do what a load balancer says. What is pending or
+// in error is left as it was.
+func (p *plane) apply(id string) {
+	lb := p.c.state.LoadBalancers[id]
+	if !p.c.cfg.DataPlane || p.c.closed || lb == nil || lb.Provisioning != Active {
+		return
+	}
+	if p.counters[id] == nil {
+		p.counters[id] = &counters{}
+	}
+	for _, pool := range lb.Pools {
+		p.applyPool(p.c.state.Pools[pool])
+	}
+	want := map[frontKey]*settings{}
+	for _, lid := range lb.Listeners {
+		l := p.c.state.Listeners[lid]
+		kind := transport(l.Protocol)
+		if !lb.Enabled || !l.Enabled || l.Provisioning != Active || kind == "SCTP" || l.Protocol == "TERMINATED_HTTPS" || l.Protocol == "PROMETHEUS" {
+			continue
+		}
+		s := p.settings(lb, l)
+		for _, a := range p.c.addresses(lb) {
+			want[frontKey{id, a, l.Port, kind}] = s
+		}
+	}
+	for key, f := range p.fronts {
+		if key.loadBalancer != id {
+			continue
+		}
+		s, stays := want[key]
+		if !stays || (s.protocol == "HTTP") != (f.settings.Load().protocol == "HTTP") {
+			f.close()
+			delete(p.fronts, key)
+			continue
+		}
+		f.settings.Store(s)
+	}
+	for key, s := range want {
+		if p.fronts[key] == nil {
+			p.fronts[key] = p.open(key, s)
+		}
+	}
+	p.forget()
+}
+
+// addresses are the VIP of a load balancer and the floating IPs of its port.
+func (c *Cloud) addresses(lb *loadBalancer) []netip.Addr {
+	var out []netip.Addr
+	add := func(s string) {
+		if a, err := netip.ParseAddr(s); err == nil && a.IsLoopback() {
+			out = append(out, a)
+		}
+	}
+	add(lb.VIP)
+	for _, f := range c.state.Floating {
+		if f.Port == lb.Port {
+			add(f.Address)
+		}
+	}
+	return out
+}
+
+func (p *plane) settings(lb *loadBalancer, l *listener) *settings {
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	s := &settings{
+		protocol: l.Protocol, pools: map[string]*balancer{}, headers: l.Headers, counters: p.counters[lb.ID],
+		connect: ms(l.MemberConnect), data: ms(l.MemberData), client: ms(l.ClientData),
+	}
+	for _, c := range l.AllowedCIDRs {
+		if prefix, err := netip.ParsePrefix(c); err == nil {
+			s.sources = append(s.sources, prefix)
+		}
+	}
+	use := func(id string) string {
+		pool := p.c.state.Pools[id]
+		if pool == nil || !pool.Enabled || pool.Provisioning != Active {
+			return ""
+		}
+		s.pools[id] = p.balancers[id]
+		return id
+	}
+	s.fallback = use(l.DefaultPool)
+	var policies []l7.Policy
+	for i, id := range l.Policies {
+		pol := p.c.state.Policies[id]
+		if !pol.Enabled || pol.Provisioning != Active {
+			continue
+		}
+		out := l7.Policy{ID: id, Position: i + 1, Action: pol.Action, URL: pol.URL, Prefix: pol.Prefix, Pool: use(pol.Pool)}
+		if pol.Code != nil {
+			out.Code = *pol.Code
+		}
+		for _, rid := range pol.Rules {
+			if r := p.c.state.Rules[rid]; r.Enabled && r.Provisioning == Active {
+				out.Rules = append(out.Rules, l7.Rule{Type: r.Type, Compare: r.Compare, Key: r.Key, Value: r.Value, Invert: r.Invert})
+			}
+		}
+		policies = append(policies, out)
+	}
+	s.table = l7.New(policies, s.fallback)
+	return s
+}
+
+func (p *plane) applyPool(pool *pool) {
+	b := p.balancers[pool.ID]
+	if b == nil {
+		b = newBalancer()
+		p.balancers[pool.ID] = b
+	}
+	var targets []target
+	mon := p.c.state.Monitors[pool.Monitor]
+	if mon != nil && (!mon.Enabled || mon.Provisioning != Active) {
+		mon = nil
+	}
+	for _, id := range pool.Members {
+		m := p.c.state.Members[id]
+		a, err := netip.ParseAddr(m.Address)
+		if err != nil || !m.Enabled || m.Provisioning != Active {
+			if pr := p.probes[id]; pr != nil && m.Provisioning == Active {
+				pr.stop()
+				delete(p.probes, id)
+			}
+			continue
+		}
+		t := target{id: id, address: netip.AddrPortFrom(a, uint16(m.Port)), weight: m.Weight, backup: m.Backup}
+		pr := p.probes[id]
+		if pr == nil {
+			pr = newProbe(p, id)
+			p.probes[id] = pr
+		}
+		pr.watch(pool.LoadBalancer, mon, m, t.address)
+		t.status, t.active = &pr.status, &pr.active
+		targets = append(targets, t)
+	}
+	b.update(pool.Algorithm, pool.Persistence, targets)
+}
+
+// health is a member's operating status by its checks.
+func (p *plane) health(id string) string {
+	if pr := p.probes[id]; pr != nil {
+		if s := pr.status.Load(); s != nil {
+			return *s
+		}
+	}
+	return offline
+}
+
+func (p *plane) stats(id string) object {
+	n := p.counters[id]
+	if n == nil {
+		n = &counters{}
+	}
+	return object{
+		"bytes_in": n.in.Load(), "bytes_out": n.out.Load(), "active_connections": n.active.Load(),
+		"total_connections": n.total.Load(), "request_errors": n.errors.Load(),
+	}
+}
+
+// Endpoint is where a port of a load balancer takes traffic.
+type Endpoint struct {
+	LoadBalancer string     `json:"loadbalancer"`
+	Address      netip.Addr `json:"address"` // the VIP, or a floating IP
+	Port         int        `json:"port"`    // of the listener
+	Transport    string     `json:"transport"`
+	Floating     bool       `json:"floating"`
+	// Real is the open socket. Its port is another one where the sandbox may
+	// not open the listener's own (below 1024 without root).
+	Real  netip.AddrPort `json:"real"`
+	Error string         `json:"error,omitempty"` // why it is not open
+}
+
+// Endpoints are all open ports, in order of load balancer, address and port.
+func (c *Cloud) Endpoints() []Endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := []Endpoint{}
+	for key, f := range c.plane.fronts {
+		lb := c.state.LoadBalancers[key.loadBalancer]
+		e := Endpoint{
+			LoadBalancer: key.loadBalancer, Address: key.address, Port: key.port, Transport: key.transport, Real: f.real,
+			Floating: lb != nil && lb.VIP != key.address.String(),
+		}
+		if f.err != nil {
+			e.Error = f.err.Error()
+		}
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b Endpoint) int {
+		return strings.Compare(fmt.Sprint(a.LoadBalancer, a.Address, a.Port, a.Transport), fmt.Sprint(b.LoadBalancer, b.Address, b.Port, b.Transport))
+	})
+	return out
+}
+
+// Endpoint is where to send traffic for a port of a load balancer: to its
+// floating IP if it has one. false: nothing is open there.
+func (c *Cloud) Endpoint(loadBalancer string, port int) (netip.AddrPort, bool) {
+	var found netip.AddrPort
+	for _, e := range c.Endpoints() {
+		if e.LoadBalancer == loadBalancer && e.Port == port && e.Error == "" && (e.Floating || !found.IsValid()) {
+			found = e.Real
+		}
+	}
+	return found, found.IsValid()
+}

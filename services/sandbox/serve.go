@@ -168,8 +168,8 @@ func (c *Cloud) handle(req *http.Request, service string, body []byte) reply {
 	return out
 }
 
-// service is the path below a prefix that a pattern of a fault is matched with.
-func target(u *url.URL) string {
+// pathAndQuery is what the pattern of a fault is searched in.
+func pathAndQuery(u *url.URL) string {
 	if u.RawQuery == "" {
 		return u.Path
 	}
