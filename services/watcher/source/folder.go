@@ -1,10 +1,11 @@
 package source
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -89,6 +90,7 @@ type folder struct {
 	streams map[string]*watch.Broadcaster
 	read    chan struct{} // closed when the folder has been read once
 	err     error         // why it cannot be read
+	stale   bool          // objects is older than files
 	doubled string        // what was logged of objects that are there twice
 }
 
@@ -97,7 +99,8 @@ type file struct {
 	good    []Manifest
 	wasGood bool
 	fault   error
-	gone    time.Time // since when it is not there; zero: it is
+	content [sha256.Size]byte // what was parsed last
+	gone    time.Time         // since when it is not there; zero: it is
 }
 
 func newFolder(path string, c FolderConfig, log zerolog.Logger) *folder {
@@ -126,6 +129,7 @@ func (f *folder) scan(now time.Time) error {
 			known.gone = now
 		case now.Sub(known.gone) >= f.conf.Grace:
 			delete(f.files, name)
+			f.stale = true
 		}
 	}
 	return nil
@@ -138,8 +142,19 @@ func (f *folder) readOne(name string) {
 		f.files[name] = known
 	}
 	known.gone = time.Time{}
-	good, err := readFile(f.path, name)
-	if err == nil && len(good) == 0 && len(known.good) > 0 && isEmpty(filepath.Join(f.path, name)) {
+	data, err := readFile(f.path, name)
+	var good []Manifest
+	if err != nil {
+		known.content = [sha256.Size]byte{}
+	} else {
+		content := sha256.Sum256(data)
+		if content == known.content {
+			return
+		}
+		known.content = content
+		good, err = parseFile(name, data)
+	}
+	if err == nil && len(known.good) > 0 && len(bytes.TrimSpace(data)) == 0 {
 		err = fmt.Errorf("%s:1: is empty: delete the file to delete what it held", name)
 	}
 	if err == nil {
@@ -147,6 +162,7 @@ func (f *folder) readOne(name string) {
 			f.log.Info().Str("file", name).Msg("manifest is understood again")
 		}
 		known.good, known.wasGood, known.fault = good, true, nil
+		f.stale = true
 		return
 	}
 	if known.fault == nil || known.fault.Error() != err.Error() {
@@ -188,6 +204,10 @@ func (f *folder) missing() error {
 func (f *folder) publish() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.stale {
+		return
+	}
+	f.stale = false
 	objects, doubles := f.merge()
 	if said := fmt.Sprint(doubles); len(doubles) > 0 && said != f.doubled {
 		f.doubled = said

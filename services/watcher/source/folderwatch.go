@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -200,11 +199,6 @@ func equalObjects(a, b Manifest) bool {
 	c := runtimeObject(b).DeepCopyObject().(Object)
 	c.SetResourceVersion(a.Object.GetResourceVersion())
 	return apiequality.Semantic.DeepEqual(a.Object, c)
-}
-
-func isEmpty(path string) bool {
-	data, err := os.ReadFile(path)
-	return err == nil && len(strings.TrimSpace(string(data))) == 0
 }
 
 // cmpOr is the order of two places.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -100,8 +101,8 @@ func manifestFiles(folder string) ([]string, error) {
 	return out, err
 }
 
-// readFile reads all objects of one file, or none of them.
-func readFile(folder, file string) ([]Manifest, error) {
+// readFile reads one file.
+func readFile(folder, file string) ([]byte, error) {
 	info, err := os.Stat(filepath.Join(folder, file))
 	if err != nil {
 		return nil, err
@@ -109,15 +110,11 @@ func readFile(folder, file string) ([]Manifest, error) {
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s: has %d bytes, a manifest has at most %d", file, info.Size(), maxFile)
 	}
-	data, err := os.ReadFile(filepath.Join(folder, file))
-	if err != nil {
-		return nil, err
-	}
-	return parseFile(file, data)
+	return os.ReadFile(filepath.Join(folder, file))
 }
 
-// parseFile reads the documents of a file. The error names file, document and line of
-// everything that is wrong.
+// parseFile reads all objects of a file, or none of them. The error names file,
+// document and line of everything that is wrong.
 func parseFile(file string, data []byte) ([]Manifest, error) {
 	var out []Manifest
 	var errs []error
@@ -192,19 +189,23 @@ func (d document) place(err error) (int, string) {
 }
 
 func parseDocument(text []byte) ([]Manifest, error) {
-	var head metav1.TypeMeta
-	json, err := yaml.YAMLToJSONStrict(text)
+	data, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
 		return nil, err
 	}
-	if err := yaml.Unmarshal(json, &head); err != nil {
+	return parseObject(data)
+}
+
+func parseObject(data []byte) ([]Manifest, error) {
+	var head metav1.TypeMeta
+	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("is no Kubernetes object: %w", err)
 	}
 	if head.Kind == "" || head.APIVersion == "" {
 		return nil, errors.New("is no Kubernetes object: apiVersion and kind must be set")
 	}
 	if head.APIVersion == "v1" && head.Kind == "List" {
-		return parseList(json)
+		return parseList(data)
 	}
 	k, known := manifestKinds[head.APIVersion+"/"+head.Kind]
 	if !known {
@@ -215,37 +216,28 @@ func parseDocument(text []byte) ([]Manifest, error) {
 	}
 	o := k.make()
 	// As an API server decodes: field names by their case, none that is unknown.
-	strict, err := kjson.UnmarshalStrict(json, o)
+	strict, err := kjson.UnmarshalStrict(data, o)
 	if err = errors.Join(append(strict, err)...); err != nil {
 		return nil, fmt.Errorf("%s: %w", head.Kind, err)
 	}
 	return complete(head.Kind, k.namespaced, o)
 }
 
-func parseList(json []byte) (out []Manifest, err error) {
+func parseList(data []byte) (out []Manifest, err error) {
 	var list struct {
-		Items []yamlValue `json:"items"`
+		Items []json.RawMessage `json:"items"`
 	}
-	if err := yaml.Unmarshal(json, &list); err != nil {
+	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("List: %w", err)
 	}
 	for i, item := range list.Items {
-		found, err := parseDocument(item)
+		found, err := parseObject(item)
 		if err != nil {
 			return nil, fmt.Errorf("items[%d]: %w", i, err)
 		}
 		out = append(out, found...)
 	}
 	return out, nil
-}
-
-// yamlValue keeps a value as it is written.
-type yamlValue []byte
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *yamlValue) UnmarshalJSON(b []byte) error {
-	*v = bytes.Clone(b)
-	return nil
 }
 
 // complete does what an API server does on create, as far as it is needed here:
