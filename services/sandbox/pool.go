@@ -125,10 +125,15 @@ func (c *Cloud) poolParents(r *request, in map[string]any) (*loadBalancer, *list
 		if err != nil {
 			return nil, nil, err
 		}
-		if lid, ok := in["listener_id"].(string); ok {
-			return lb, c.state.Listeners[lid], nil
+		lid, ok := in["listener_id"].(string)
+		if !ok {
+			return lb, nil, nil
 		}
-		return lb, nil, nil
+		l := c.state.Listeners[lid]
+		if l == nil || l.LoadBalancer != lb.ID {
+			return nil, nil, notFound("Listener", lid)
+		}
+		return lb, l, nil
 	}
 	if id, ok := in["listener_id"].(string); ok {
 		l := c.state.Listeners[id]

@@ -12,6 +12,8 @@
 //     PATH is the path as sent, without the query, with case.
 //   - A header that occurs several times, or has a list, matches if one value
 //     does; what is absent never matches, so that its inversion does.
+//   - FILE_TYPE with EQUAL_TO compares the whole path ("path_end -m str"): only
+//     REGEX is of use there.
 //   - A regular expression is searched: it matches anywhere unless anchored.
 //     One that Go's syntax does not have (look-around, back references) never
 //     matches.
@@ -162,7 +164,9 @@ func (p policy) takes(r Request) bool {
 func (u rule) matches(r Request) bool {
 	switch u.Type {
 	case "HOST_NAME":
-		return r.Host != "" && u.compare(strings.ToLower(r.Host), strings.ToLower(u.Value), r.Host)
+		return r.Host != "" && slices.ContainsFunc(split(r.Host), func(h string) bool {
+			return u.compare(strings.ToLower(h), strings.ToLower(u.Value), h)
+		})
 	case "PATH", "FILE_TYPE":
 		return u.compare(r.Path, u.Value, r.Path)
 	case "HEADER":
@@ -195,20 +199,30 @@ func (u rule) compare(have, want, raw string) bool {
 // headerValues are the values of a header, lists taken apart as HAProxy's
 // req.hdr does.
 func headerValues(h map[string][]string, key string) (out []string) {
-	if strings.EqualFold(key, "Host") {
-		return h[key]
-	}
 	for name, values := range h {
 		if !strings.EqualFold(name, key) {
 			continue
 		}
 		for _, v := range values {
-			for _, part := range strings.Split(v, ",") {
-				out = append(out, strings.TrimSpace(part))
-			}
+			out = append(out, split(v)...)
 		}
 	}
 	return out
+}
+
+// split takes a list apart at its commas, but for those in double quotes.
+func split(v string) (out []string) {
+	from, quoted := 0, false
+	for i := range len(v) {
+		switch {
+		case v[i] == '"':
+			quoted = !quoted
+		case v[i] == ',' && !quoted:
+			out = append(out, strings.TrimSpace(v[from:i]))
+			from = i + 1
+		}
+	}
+	return append(out, strings.TrimSpace(v[from:]))
 }
 
 func cookies(h map[string][]string, key string) (out []string) {
@@ -219,7 +233,7 @@ func cookies(h map[string][]string, key string) (out []string) {
 		for _, v := range values {
 			for _, part := range strings.Split(v, ";") {
 				if k, value, ok := strings.Cut(strings.TrimSpace(part), "="); ok && k == key {
-					out = append(out, strings.Trim(value, `"`))
+					out = append(out, value)
 				}
 			}
 		}
