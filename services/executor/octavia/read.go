@@ -51,19 +51,19 @@ func (c *Client) Read(ctx context.Context, id string) (*plan.LoadBalancer, error
 
 // readBelow reads what the lists name by id only.
 func (c *Client) readBelow(ctx context.Context, ls []listeners.Listener, ps []pools.Pool) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, below := errgroup.WithContext(ctx) // ends with the group, and the rules are read after it
 	g.SetLimit(parallelReads)
 	for i := range ps {
 		p := &ps[i]
 		if len(p.Members) > 0 {
 			g.Go(func() (err error) {
-				p.Members, err = all(ctx, pools.ListMembers(c.lb, p.ID, nil), pools.ExtractMembers)
+				p.Members, err = all(below, pools.ListMembers(c.lb, p.ID, nil), pools.ExtractMembers)
 				return err
 			})
 		}
 		if p.MonitorID != "" {
 			g.Go(func() error {
-				m, err := monitors.Get(ctx, c.lb, p.MonitorID).Extract()
+				m, err := monitors.Get(below, c.lb, p.MonitorID).Extract()
 				if err == nil {
 					p.Monitor = *m
 				}
@@ -74,7 +74,7 @@ func (c *Client) readBelow(ctx context.Context, ls []listeners.Listener, ps []po
 	for i := range ls {
 		if l := &ls[i]; len(l.L7Policies) > 0 {
 			g.Go(func() (err error) {
-				l.L7Policies, err = all(ctx, l7policies.List(c.lb, l7policies.ListOpts{ListenerID: l.ID}), l7policies.ExtractL7Policies)
+				l.L7Policies, err = all(below, l7policies.List(c.lb, l7policies.ListOpts{ListenerID: l.ID}), l7policies.ExtractL7Policies)
 				return err
 			})
 		}
