@@ -298,6 +298,10 @@ func TestRaceGoesToTheOlder(t *testing.T) {
 					t.Fatalf("%s is %s before the replicas know of each other: this tests nothing", e.Key, d.Verdict)
 				}
 			}
+			for _, r := range []*replica{one, two} { // hear of the other's decision before its wish
+				r.pending, r.seen = append(r.pending, l.log[r.seen:]...), len(l.log)
+				slices.Reverse(r.pending)
+			}
 			settle(t, l, one, two)
 			if d := l.decisions()[c.newer.Key]; d.Verdict != events.Denied || d.Exposure != nil || !slices.Contains(d.Rules, c.rule) {
 				t.Errorf("the younger is %s by %q", d.Verdict, d.Rules)
