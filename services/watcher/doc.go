@@ -37,14 +37,9 @@
 //
 // # Rights
 //
-// The least ClusterRole on an API server:
-//
-//	""                 services, nodes, namespaces      get list watch
-//	networking.k8s.io  ingresses, ingressclasses        get list watch
-//	""                 services/status                  patch
-//	networking.k8s.io  ingresses/status                 patch
-//	""                 events                           create get patch
-//
+// [Rights] are the least ClusterRole on an API server: get, list and watch of
+// services, nodes, namespaces, ingresses and ingressclasses; patch of
+// services/status and ingresses/status; create, get and patch of events.
 // No Secret is read.
 //
 // # Memory
