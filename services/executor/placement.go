@@ -41,7 +41,7 @@ type placement struct {
 
 const offerAge = 30 * time.Second // what is not found is looked for anew after it
 
-// load reads what the cloud offers; four reads that serve all changes.
+// load reads what the cloud offers; some reads that serve all changes.
 func (p *placement) load(ctx context.Context) error {
 	var o offer
 	var err error
@@ -51,8 +51,10 @@ func (p *placement) load(ctx context.Context) error {
 	if o.external, err = p.client.ExternalNetworks(ctx); err != nil {
 		return err
 	}
-	if o.networks, err = p.client.Networks(ctx); err != nil {
-		return err
+	if p.cfg.VIPNetwork != "" {
+		if o.networks, err = p.client.Networks(ctx); err != nil {
+			return err
+		}
 	}
 	if o.subnets, err = p.client.Subnets(ctx); err != nil {
 		return err
