@@ -23,12 +23,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -116,6 +118,10 @@ type Cloud struct {
 	timers  map[string]*time.Timer
 	closed  bool
 	saveErr error
+
+	claims []io.Closer // sockets that say that the address pools are in use
+	ending sync.Once
+	ended  error // by ending
 }
 
 // Start plays a cloud until Close, or until ctx ends.
@@ -129,12 +135,17 @@ func Start(ctx context.Context, cfg Config) (*Cloud, error) {
 		return nil, err
 	}
 	c.state, c.saver.path = st, cfg.StateFile
-	if !found {
-		c.furnish()
+	if found {
+		err = c.claimAll()
+	} else {
+		err = c.furnish()
+	}
+	if err != nil {
+		return nil, c.give(err)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.cfg.Address)
 	if err != nil {
-		return nil, fmt.Errorf("sandbox: Address: %w", err)
+		return nil, c.give(fmt.Errorf("sandbox: Address: %w", err))
 	}
 	c.url = "http://" + l.Addr().String()
 	c.plane = newPlane(c)
@@ -145,7 +156,7 @@ func Start(ctx context.Context, cfg Config) (*Cloud, error) {
 	version := c.changed()
 	c.mu.Unlock()
 	if err := c.saver.save(version, c.snapshot); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, c.give(errors.Join(err, l.Close()))
 	}
 	c.server = &http.Server{Handler: http.HandlerFunc(c.serve), ReadHeaderTimeout: 30 * time.Second}
 	go func() {
@@ -192,7 +203,7 @@ func (c *Cloud) configure() error {
 }
 
 // furnish fills an empty cloud: users, flavors, networks.
-func (c *Cloud) furnish() {
+func (c *Cloud) furnish() error {
 	s, now := c.state, neutronStamp(c.now())
 	projects := map[string]string{}
 	for _, u := range c.cfg.Users {
@@ -212,11 +223,12 @@ func (c *Cloud) furnish() {
 	for _, name := range []string{"single", "ha"} {
 		s.Flavors = append(s.Flavors, flavor{ID: newID(), Name: name, Description: name + " topology", Profile: newID()})
 	}
-	if !c.cfg.VIPs.IsValid() {
-		c.cfg.VIPs = randomPrefix(64)
+	var err error
+	if c.cfg.VIPs, err = c.pool(c.cfg.VIPs, 64); err != nil {
+		return fmt.Errorf("sandbox: VIPs: %w", err)
 	}
-	if !c.cfg.FloatingIPs.IsValid() {
-		c.cfg.FloatingIPs = randomPrefix(128)
+	if c.cfg.FloatingIPs, err = c.pool(c.cfg.FloatingIPs, 128); err != nil {
+		return fmt.Errorf("sandbox: FloatingIPs: %w", err)
 	}
 	add := func(name, subnetName, project string, external bool, cidr netip.Prefix) {
 		n := &network{ID: newID(), Name: name, Project: project, External: external, Shared: !external, Created: now}
@@ -227,12 +239,56 @@ func (c *Cloud) furnish() {
 	owner := projects[c.cfg.Users[0].Project]
 	add(NetworkName, SubnetName, owner, false, c.cfg.VIPs)
 	add(ExternalName, ExternalName+"-v4", newHex(), true, c.cfg.FloatingIPs)
+	return nil
 }
 
-// randomPrefix is a /20 below 127.from.0.0/10.
-func randomPrefix(from int) netip.Prefix {
-	n := rand.N(1024)
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(from + n>>4), byte(n << 4), 0}), 20)
+// pool is the prefix given, or a /20 below 127.from.0.0/10 that no other
+// sandbox of this machine uses.
+func (c *Cloud) pool(given netip.Prefix, from int) (netip.Prefix, error) {
+	if given.IsValid() {
+		return given, c.claim(given)
+	}
+	for {
+		n := rand.N(1024) //nolint:gosec // no secret
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(from + n>>4), byte(n << 4), 0}), 20)
+		if err := c.claim(p); !errors.Is(err, syscall.EADDRINUSE) {
+			return p, err
+		}
+	}
+}
+
+// claimPort is the UDP port that is held open on the first address of a pool
+// of a sandbox with a data plane.
+const claimPort = 47747
+
+// claim keeps other sandboxes of this machine off a pool of addresses.
+func (c *Cloud) claim(p netip.Prefix) error {
+	if !c.cfg.DataPlane {
+		return nil
+	}
+	s, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.Masked().Addr().Next(), claimPort)))
+	if err != nil {
+		return fmt.Errorf("%s is not free, perhaps another sandbox runs on it: %w", p, err)
+	}
+	c.claims = append(c.claims, s)
+	return nil
+}
+
+func (c *Cloud) claimAll() error {
+	for _, s := range c.state.Subnets {
+		if err := c.claim(s.CIDR); err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+	}
+	return nil
+}
+
+// give gives the claims back after a start that failed.
+func (c *Cloud) give(err error) error {
+	for _, claim := range c.claims {
+		err = errors.Join(err, claim.Close())
+	}
+	return err
 }
 
 func (c *Cloud) now() time.Time { return time.Now() }
@@ -243,23 +299,24 @@ func (c *Cloud) URL() string { return c.url }
 // Close ends the APIs and the data plane, and drops what is pending: at the
 // next start it will have settled.
 func (c *Cloud) Close() error {
-	c.mu.Lock()
-	if c.closed {
+	c.ending.Do(func() {
+		c.mu.Lock()
+		c.closed = true
+		for _, t := range c.timers {
+			t.Stop()
+		}
 		c.mu.Unlock()
+		err := c.server.Close()
 		<-c.served
-		return nil
-	}
-	c.closed = true
-	for _, t := range c.timers {
-		t.Stop()
-	}
-	c.mu.Unlock()
-	err := c.server.Close()
-	<-c.served
-	c.plane.close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return errors.Join(err, c.saveErr)
+		c.plane.close()
+		for _, claim := range c.claims {
+			err = errors.Join(err, claim.Close())
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ended = errors.Join(err, c.saveErr)
+	})
+	return c.ended
 }
 
 // changed marks the state as newer than the file; c.mu is held.
