@@ -9,7 +9,7 @@ settings := {
 	"ports": {"forbidden": [22, 3389], "exceptions": {"*": [], "bastion": [22]}},
 	"limits": {"loadBalancers": {"*": 3, "small": 1}},
 	"approval": {"label": "drawbridge.dev/approval", "value": "required"},
-	"flavors": {"namespaces": {"*": "", "gold": "ha"}},
+	"flavors": {"namespaces": {"gold": "ha"}},
 }
 
 question := {
