@@ -104,13 +104,16 @@ func (a Auditor) Newest(k events.Key) (Trip, error) {
 		return t, fmt.Errorf("%s: nothing is requested", k)
 	case t.Decided.Wish != t.Requested.Digest:
 		return t, fmt.Errorf("%s: wish %s is undecided", k, t.Wish.ID)
-	case t.Outcome.Decision != t.Decided.Digest:
+	case !handsOff(t.Decided) && t.Outcome.Decision != t.Decided.Digest:
 		return t, fmt.Errorf("%s: decision %s (%s %q) is not carried out", k, t.Decision.ID, t.Decided.Verdict, t.Decided.Reasons)
 	case t.Outcome.State == events.Failed && t.Outcome.Retry:
 		return t, fmt.Errorf("%s: %s", k, t.Outcome.Reason)
 	}
 	return t, nil
 }
+
+// handsOff: what was approved before stays untouched, which has no outcome of its own.
+func handsOff(d events.Decided) bool { return d.Verdict != events.Approved && d.Exposure != nil }
 
 func decode[P any](e Event) (Event, P, error) {
 	var p P
@@ -144,9 +147,13 @@ func (a Auditor) Complete() error {
 		newest[stageOf{e.Key(), e.Stage}] = e
 	}
 	for at, e := range newest {
-		if s := events.Stage(at.stage); (s == events.StageRequested || s == events.StageDecided) && !answered[e.ID] {
-			return fmt.Errorf("history: the last %s event %s of %s led to nothing", e.Stage, e.ID, e.Key())
+		if answered[e.ID] || at.stage != string(events.StageRequested) && at.stage != string(events.StageDecided) {
+			continue
 		}
+		if _, d, err := decode[events.Decided](e); at.stage == string(events.StageDecided) && err == nil && handsOff(d) {
+			continue
+		}
+		return fmt.Errorf("history: the last %s event %s of %s led to nothing", e.Stage, e.ID, e.Key())
 	}
 	return nil
 }

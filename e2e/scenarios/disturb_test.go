@@ -44,19 +44,30 @@ func drifting(t *testing.T, w *world) {
 			}
 			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/listeners/"+listeners[0].ID, nil)
 		}},
+		{"the floating IP is deleted", func() {
+			ips, err := w.Cloud.FloatingIPs("drawbridge.dev/fleet=" + w.Name)
+			if err != nil || len(ips) != 1 {
+				t.Fatalf("%d floating IPs: %v", len(ips), err)
+			}
+			if err := w.Cloud.Do("network", http.MethodDelete, "/v2.0/floatingips/"+ips[0].ID, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		}},
 		{"the load balancer is deleted", func() {
 			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/loadbalancers/"+lb.ID+"?cascade=true", nil)
 		}},
 	} {
-		seen := w.drifts(t, site)
+		seen, _ := w.drifts(t, site)
 		damage.do()
-		harness.Eventually(t, damage.name+": drift is on record", func() error {
-			if w.drifts(t, site) == seen {
-				return errors.New("there is none")
+		harness.Eventually(t, damage.name+": drift is on record, and what was done about it", func() error {
+			if n, repaired := w.drifts(t, site); n == seen || !repaired {
+				return fmt.Errorf("%d drifts where %d were before; repaired: %t", n, seen, repaired)
 			}
 			return nil
 		})
-		harness.Eventually(t, damage.name+": it is repaired", func() error { return w.intact(site) })
+		if err := w.intact(site); err != nil {
+			t.Fatalf("%s, and after the repair: %v", damage.name, err)
+		}
 		w.Exact(t)
 	}
 	if trip, err = w.Auditor.Newest(harness.Key(site)); err != nil {
@@ -65,14 +76,22 @@ func drifting(t *testing.T, w *world) {
 	w.answers(t, trip, 80, shop, "/api/orders", "api")
 }
 
-// drifts counts the drift events of an object.
-func (w *world) drifts(t *testing.T, o harness.Object) int {
+// drifts counts the drift events of an object, and says whether the last one
+// led to an outcome.
+func (w *world) drifts(t *testing.T, o harness.Object) (n int, repaired bool) {
 	t.Helper()
 	all, err := w.Auditor.Of(harness.Key(o))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return count(all, events.StageDrift)
+	last := ""
+	for _, e := range all {
+		if e.Stage == string(events.StageDrift) {
+			n, last, repaired = n+1, e.ID, false
+		}
+		repaired = repaired || e.Cause == last && e.Verdict == string(events.Applied)
+	}
+	return n, repaired
 }
 
 // intact says whether a site stands as it was asked for.
