@@ -48,6 +48,10 @@ func (p *Problem) Is(target error) bool {
 //	    cause; the payloads say what was asked, decided by which rules of which
 //	    bundle, and which steps and calls were made. 404 if there is none.
 //	    {"id":"…","events":[…],"gaps":[…]}
+//	GET /v1/exposures
+//	    the last event of every stage of every exposure:
+//	    {"exposures":[{"cloud":"default","cluster":"blue","kind":"Ingress","namespace":"shop","name":"web",
+//	      "requested":{…},"decided":{…},"outcome":{…}}]}
 //	GET /v1/gaps
 //	    every gap, the newest first: {"gaps":[…]}
 //
@@ -57,9 +61,10 @@ func newAPI(s *history.Store, log zerolog.Logger, now func() time.Time) http.Han
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/events", a.serve(a.events))
 	mux.HandleFunc("GET /v1/changes/{id}", a.serve(a.change))
+	mux.HandleFunc("GET /v1/exposures", a.serve(a.exposures))
 	mux.HandleFunc("GET /v1/gaps", a.serve(a.gaps))
 	mux.HandleFunc("GET /", a.serve(func(r *http.Request) (any, error) {
-		return nil, &Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no %s: ask for /v1/events, /v1/changes/{id} or /v1/gaps", r.URL.Path)}
+		return nil, &Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no %s: ask for /v1/events, /v1/changes/{id}, /v1/exposures or /v1/gaps", r.URL.Path)}
 	}))
 	return mux
 }
@@ -87,6 +92,19 @@ func (a *api) change(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return a.store.Change(r.Context(), r.PathValue("id"))
+}
+
+// exposureList is the answer of /v1/exposures.
+type exposureList struct {
+	Exposures []Exposure `json:"exposures"`
+}
+
+func (a *api) exposures(r *http.Request) (any, error) {
+	if err := noParameters(r); err != nil {
+		return nil, err
+	}
+	list, err := a.store.Exposures(r.Context())
+	return exposureList{list}, err
 }
 
 // gapList is the answer of /v1/gaps.

@@ -47,6 +47,13 @@ func (c Client) Change(ctx context.Context, id string) (Change, error) {
 	return out, err
 }
 
+// Exposures is the last event of every stage of every exposure.
+func (c Client) Exposures(ctx context.Context) ([]Exposure, error) {
+	var out exposureList
+	err := c.get(ctx, &out, nil, "v1", "exposures")
+	return out.Exposures, err
+}
+
 // Gaps is every gap of history, the newest first.
 func (c Client) Gaps(ctx context.Context) ([]Gap, error) {
 	var out gapList

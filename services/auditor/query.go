@@ -20,6 +20,8 @@ type (
 	Page    = history.Page
 	Change  = history.Change
 	Gap     = history.Gap
+
+	Exposure = history.Exposure
 )
 
 // Sizes of a page.

@@ -73,9 +73,10 @@ func (c config) complete(run []string) (config, error) {
 	}
 	c.Watcher, c.Policy, c.Executor, c.Auditor = c.Watcher.Defaults(), c.Policy.Defaults(), c.Executor.Defaults(), c.Auditor.Defaults()
 	if slices.Contains(run, "policy") && slices.Contains(run, "executor") && len(c.Executor.TrustedKeys) == 0 {
-		key, err := policy.EnsureKey(c.Policy.KeyFile)
+		c.Policy.GenerateKey = true
+		key, err := policy.PublicKey(c.Policy)
 		if err != nil {
-			return c, fmt.Errorf("policy.key-file: %w", err)
+			return c, err
 		}
 		c.Executor.TrustedKeys = []string{key}
 	}

@@ -53,7 +53,7 @@ func runCommand() *cobra.Command {
 			return runServices(cmd.Context(), full, run, log, nil)
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", os.Getenv("DRAWBRIDGE_CONFIG"), "configuration file (YAML)")
+	cmd.Flags().StringVarP(&file, "config", "c", configFileFromEnv(), "configuration file (YAML)")
 	cmd.Flags().StringVar(&target, "target", "all", "all, or a comma-separated choice of watcher, policy, executor, auditor")
 	addSettings(cmd.Flags(), &cfg)
 	return cmd
@@ -62,8 +62,8 @@ func runCommand() *cobra.Command {
 // runServices connects to the bus, embedded when no URL is configured, and
 // runs the chosen services beside each other until ctx ends or one fails. It is
 // the same for one service and for all: no service knows what runs beside it.
-// connected, if given, is called with the bus before the services start.
-func runServices(ctx context.Context, cfg config, run []string, log zerolog.Logger, connected func(*bus.Bus) error) error {
+// beside, if given, runs beside the services and is given the bus.
+func runServices(ctx context.Context, cfg config, run []string, log zerolog.Logger, beside func(context.Context, *bus.Bus) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	reg := prometheus.NewRegistry()
@@ -80,23 +80,19 @@ func runServices(ctx context.Context, cfg config, run []string, log zerolog.Logg
 			return err
 		}
 	}
-	if connected != nil {
-		if err := connected(b); err != nil {
-			return err
-		}
-	}
-
 	ready := newReadiness(run)
 	group, ctx := errgroup.WithContext(ctx)
-	ops, err := listen.Serve(ctx, cfg.Ops, opsHandler(ctx, ready, b.Ready, reg), log.With().Str("service", "ops").Logger())
+	ops, err := listen.Serve(ctx, cfg.Ops, opsHandler(ctx, ready, b.Ready, reg), log.With().Str("service", "ops").Logger(), listen.Open("/livez", "/readyz"))
 	if err != nil {
 		return fmt.Errorf("ops listener: %w", err)
 	}
 	group.Go(ops.Wait)
+	if beside != nil {
+		group.Go(func() error { return beside(ctx, b) })
+	}
 	for _, name := range run {
 		group.Go(func() error {
-			l := log.With().Str("service", name).Logger()
-			if err := startService(ctx, name, cfg, b, l, reg, ready.reporter(name)); err != nil && !errors.Is(err, context.Canceled) {
+			if err := startService(ctx, name, cfg, b, log, reg, ready.reporter(name)); err != nil && !errors.Is(err, context.Canceled) {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil

@@ -133,3 +133,6 @@ func decodeStrict(b []byte, into any) error {
 	}
 	return nil
 }
+
+// configFileFromEnv is the default of --config.
+func configFileFromEnv() string { return os.Getenv("DRAWBRIDGE_CONFIG") }
