@@ -162,6 +162,9 @@ func (b *Bus) Ready() error {
 	defer cancel()
 	for _, name := range []string{HistoryStream, StateStream} {
 		if _, err := b.js.Stream(ctx, name); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = fmt.Errorf("%w: %s", err, b.silence())
+			}
 			return fmt.Errorf("bus: stream %s does not answer: %w", name, err)
 		}
 	}

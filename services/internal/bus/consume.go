@@ -47,7 +47,7 @@ func (b *Bus) Consume(ctx context.Context, durable string, h func(context.Contex
 func (b *Bus) drain(ctx context.Context, durable string, h func(context.Context, []Record) error) error {
 	read, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer b.onReconnect(func() { cancel(errors.New("the connection was restored")) })()
+	defer b.onReconnect(func() { cancel(errRestored) })()
 
 	cons, err := b.js.CreateOrUpdateConsumer(read, HistoryStream, jetstream.ConsumerConfig{
 		Durable:       durable,
@@ -117,7 +117,8 @@ func (b *Bus) batch(ctx context.Context, cons jetstream.Consumer, done uint64) (
 				continue
 			}
 			if at != done+1 {
-				if first, _, err := b.History(ctx); err != nil || first < at {
+				// Either the next one is gone (aged out), or this one is early.
+				if _, found, err := b.leaderGet(ctx, HistoryStream, map[string]any{"seq": done + 1}); err != nil || found {
 					return errors.Join(err, fmt.Errorf("event %d came after %d", at, done))
 				}
 			}

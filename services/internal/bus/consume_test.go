@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"drawbridge.dev/services/internal/bus"
 	"drawbridge.dev/services/internal/bus/bustest"
@@ -87,6 +88,68 @@ func TestConsumeResumesAtTheLastAck(t *testing.T) {
 		}
 		return next > n, nil
 	})
+}
+
+// What aged out before it was read is left out; the sequences show the gap.
+func TestConsumeWhatAgedOut(t *testing.T) {
+	_, b, _ := start(t, bus.Streams{MaxAge: 300 * time.Millisecond, DuplicateWindow: 100 * time.Millisecond})
+	for i := range 3 {
+		publish(t, b, rejected(key(1), fmt.Sprint(i)))
+	}
+	within(t, "aged out", func() bool {
+		first, last, err := b.History(t.Context())
+		return err == nil && first > last
+	})
+	var got []uint64
+	go func() { // published until one is read: each may age out too
+		for i := 0; t.Context().Err() == nil; i++ {
+			if _, err := b.Publish(t.Context(), rejected(key(1), fmt.Sprint("later ", i))); err != nil {
+				return
+			}
+		}
+	}()
+	consume(t, b, func(rs []bus.Record) (bool, error) {
+		got = append(got, rs[0].Sequence)
+		return true, nil
+	})
+	if got[0] <= 3 {
+		t.Errorf("the first is %d", got[0])
+	}
+}
+
+// Two readers of one name are a mistake; it costs repetitions, but no event.
+func TestTwoReadersOfOneName(t *testing.T) {
+	b := bustest.Start(t)
+	const n = 900
+	for i := range n {
+		publish(t, b, rejected(key(1), fmt.Sprint(i)))
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	taken := map[uint64]bool{}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 2 {
+		wg.Go(func() {
+			if err := b.Consume(ctx, "auditor", func(_ context.Context, rs []bus.Record) error {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, r := range rs {
+					taken[r.Sequence] = true
+				}
+				if len(taken) == n {
+					cancel()
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(taken) != n {
+		t.Errorf("%d of %d events were taken", len(taken), n)
+	}
 }
 
 func TestConsumeOverARestart(t *testing.T) {

@@ -63,12 +63,14 @@ func (m stored) record(stream string) (Record, nats.Header, error) {
 	return decode(m.Subject, sequence, header, m.Data), header, nil
 }
 
-// leaderLast reads the last message of a subject. Unlike a direct get, which
-// any replica may answer from behind, this request is served by the leader.
+// leaderLast reads the last message of a subject.
 func (b *Bus) leaderLast(ctx context.Context, stream, subject string) (stored, bool, error) {
 	return b.leaderGet(ctx, stream, map[string]any{"last_by_subj": subject})
 }
 
+// leaderGet reads one message. Unlike a direct get, which any replica may answer
+// from behind, this request is served by the leader. What is not answered is
+// asked again, for requestTimeout at most.
 func (b *Bus) leaderGet(ctx context.Context, stream string, request map[string]any) (stored, bool, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -76,15 +78,38 @@ func (b *Bus) leaderGet(ctx context.Context, stream string, request map[string]a
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	reply, err := b.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+stream, body)
-	if err != nil {
-		return stored{}, false, fmt.Errorf("stream %s does not answer: %w", stream, err)
+	for {
+		reply, err := b.ask(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+stream, body)
+		if err == nil {
+			return lastAnswer(stream, reply)
+		}
+		if b.nc.IsClosed() || !pause(ctx, askWait) {
+			return stored{}, false, fmt.Errorf("stream %s does not answer: %w: %s", stream, err, b.silence())
+		}
 	}
+}
+
+const askWait = 20 * time.Millisecond
+
+// ask gives up when the connection is restored: what was asked before is not
+// answered any more.
+func (b *Bus) ask(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer b.onReconnect(func() { cancel(errRestored) })()
+	reply, err := b.nc.RequestWithContext(ctx, subject, body)
+	if err != nil {
+		return nil, err
+	}
+	return reply.Data, nil
+}
+
+func lastAnswer(stream string, reply []byte) (stored, bool, error) {
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message stored              `json:"message"`
 	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+	if err := json.Unmarshal(reply, &answer); err != nil {
 		return stored{}, false, fmt.Errorf("answer of stream %s: %w", stream, err)
 	}
 	if answer.Error != nil {

@@ -155,9 +155,18 @@ func (b *Bus) send(ctx context.Context, msg *nats.Msg, opts []jetstream.PublishO
 			return Ack{}, storageError(err)
 		}
 		if !pause(ctx, jitter(backoff(attempt, publishWait, publishWaitMax))) {
-			return Ack{}, fmt.Errorf("%w after %d attempts: %w: check that the NATS server runs and has the stream", context.Cause(ctx), attempt, err)
+			return Ack{}, fmt.Errorf("%w after %d attempts: %w: %s", context.Cause(ctx), attempt, err, b.silence())
 		}
 	}
+}
+
+// silence says what to look at when nothing answers. A server whose disk ran
+// full switches JetStream off until it is restarted, and says so only in its log.
+func (b *Bus) silence() string {
+	if b.nc.IsConnected() {
+		return "the NATS server is connected but JetStream does not answer: check its disk and its log, then restart it"
+	}
+	return "the NATS server is not connected: check that it runs"
 }
 
 func conflict(err error) bool {

@@ -29,7 +29,10 @@ const (
 	watchPull    = 512                    // rows in flight
 )
 
-var errLostRows = errors.New("rows were lost on the way")
+var (
+	errLostRows = errors.New("rows were lost on the way")
+	errRestored = errors.New("the connection was restored")
+)
 
 // Watch delivers the rows that match the filters (see events.Filter; none: all
 // of them), then every change, in order per subject, until ctx ends; it then
@@ -84,7 +87,7 @@ func permanent(err error) bool {
 func (b *Bus) follow(ctx context.Context, s watchSession) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer b.onReconnect(func() { cancel(errors.New("the connection was restored")) })()
+	defer b.onReconnect(func() { cancel(errRestored) })()
 
 	if err := b.caughtUp(ctx); err != nil {
 		return err
