@@ -36,6 +36,8 @@ func (b busBoard) last(ctx context.Context, stage events.Stage, r row) (bus.Reco
 	return b.bus.Last(ctx, stage, r.cloud, r.key)
 }
 
+var errTooLarge = errors.New("the decision is too large for a message of the bus: split the object, or have the server's max_payload raised")
+
 // decider decides one row after the other. One at a time, so that of two wishes
 // for the same the second sees what the first was given.
 type decider struct {
@@ -192,10 +194,13 @@ func (d *decider) publish(ctx context.Context, r row, e entry, answer events.Dec
 	event := events.New(eventSource, r.cloud, r.key, signed, e.decided.ID, &e.wish, d.now())
 	ack, err := d.board.put(ctx, event, e.decSeq)
 	if errors.Is(err, bus.ErrTooLarge) && !slices.Contains(answer.Rules, ruleFailed) {
-		before, _ := e.decision()
-		small := failed(err, before.Exposure)
+		before, decided := e.decision()
+		small := failed(errTooLarge, before.Exposure)
 		small.Wish, small.Policy = answer.Wish, answer.Policy
-		return d.publish(ctx, r, e, small.Seal(r.key))
+		if small = small.Seal(r.key); decided && same(before, small) {
+			return nil
+		}
+		return d.publish(ctx, r, e, small)
 	}
 	if err != nil {
 		return err

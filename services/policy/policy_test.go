@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -273,7 +274,7 @@ func TestReload(t *testing.T) {
 	b := bustest.Start(t)
 	folder := copyShipped(t, t.TempDir())
 	c := keyed(t)
-	c.Bundle = folder
+	c.Bundle, c.BundleInterval = folder, time.Hour // so that the file system must tell
 	s := start(t, b, c)
 	ssh := ingressKey("shop", "ssh")
 	e := site(ssh)
@@ -307,6 +308,32 @@ func TestReload(t *testing.T) {
 	if d := awaitDecision(t, b, ssh, answering(w, events.Approved)).Payload.(events.Decided); d.Policy.Digest != first.Policy.Digest {
 		t.Errorf("decided by %+v, want %+v", d.Policy, first.Policy)
 	}
+}
+
+// TestReloadOfConfigMap turns the link by which Kubernetes changes a mounted ConfigMap.
+func TestReloadOfConfigMap(t *testing.T) {
+	mount := t.TempDir()
+	for version, verdict := range map[string]string{"..1": "approved", "..2": "held"} {
+		writeBundle(t, filepath.Join(mount, version), map[string]string{
+			"a.rego": fmt.Sprintf("package drawbridge\n\ndecision := {\"verdict\": %q, \"reasons\": [\"wait\"]}\n", verdict)})
+	}
+	link := func(target, name string) {
+		t.Helper()
+		if err := errors.Join(os.Symlink(target, filepath.Join(mount, ".turn")), os.Rename(filepath.Join(mount, ".turn"), filepath.Join(mount, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("..1", "..data")
+	link("..data/a.rego", "a.rego")
+	b, c := bustest.Start(t), keyed(t)
+	c.Bundle, c.BundleInterval = mount, time.Hour
+	start(t, b, c)
+	web := ingressKey("shop", "web")
+	w := wish(site(web), publicNamespace)
+	request(t, b, web, w)
+	awaitDecision(t, b, web, answering(w, events.Approved))
+	link("..2", "..data")
+	awaitDecision(t, b, web, answering(w, events.Held))
 }
 
 func metricsText(t *testing.T, s *service) string {
@@ -429,6 +456,12 @@ func TestTooLargeDecision(t *testing.T) {
 	d.step(t)
 	if got := l.decisions()[k]; got.Verdict != events.Denied || !strings.Contains(got.Reasons[0], "too large") {
 		t.Errorf("got %+v", got)
+	}
+	before := len(l.log)
+	d.queue.add(row{"default", k}, 1)
+	d.step(t)
+	if len(l.log) != before {
+		t.Error("the same denial is published again")
 	}
 }
 
