@@ -58,7 +58,7 @@ func defaults() config {
 		Data:    "drawbridge-data",
 		Log:     logConfig{Level: "info"},
 		Ops:     listen.Config{Address: "127.0.0.1:8086"},
-		Streams: streamsConfig{MaxAge: 30 * 24 * time.Hour, MaxBytes: 10 << 30, Replicas: 1},
+		Streams: streamsConfig{MaxAge: 30 * 24 * time.Hour, MaxBytes: 2 << 30, Replicas: 1},
 	}
 }
 

@@ -94,6 +94,7 @@ func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Durati
 func demoConfig(dir, manifests, cloudsFile string) config {
 	cfg := defaults()
 	cfg.Data = filepath.Join(dir, "data")
+	cfg.Streams.MaxBytes = 256 << 20
 	cfg.Ops.Address = freeAddress(cfg.Ops.Address)
 	cfg.Auditor.Listen.Address = freeAddress(auditor.DefaultAddress)
 	cfg.Watcher.Cluster, cfg.Watcher.Folder = "demo", manifests
