@@ -33,6 +33,7 @@ var mayImport = []struct {
 	{root + "events/internal/contract", []string{root + "events"}},
 	{root + "policies", []string{}},
 	{services + "internal/bus", []string{root + "events"}},
+	{services + "internal/bus/bustest", []string{root + "events", services + "internal/bus"}},
 	{services + "internal/listen", []string{}},
 	{services + "watcher", []string{root + "events", services + "internal/...", services + "watcher/..."}},
 	{services + "watcher/translate", []string{root + "events"}},
