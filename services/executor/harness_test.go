@@ -22,7 +22,7 @@ import (
 	"drawbridge.dev/services/sandbox"
 )
 
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // world is a bus, a cloud, and a policy that decides as the test says.
 type world struct {
@@ -32,6 +32,8 @@ type world struct {
 	cfg   executor.Config
 	seed  nkeys.KeyPair
 	wish  int
+
+	patience time.Duration
 }
 
 func newWorld(t *testing.T, c sandbox.Config) *world {
@@ -58,7 +60,7 @@ func bareWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{T: t, bus: bustest.Start(t), seed: seed, cfg: executor.Config{
+	return &world{T: t, patience: patience, bus: bustest.Start(t), seed: seed, cfg: executor.Config{
 		Fleet: "test", TrustedKeys: []string{public}, DriftInterval: -1, PollMin: 20 * time.Millisecond,
 		RetryMin: 50 * time.Millisecond, RetryMax: 300 * time.Millisecond, LeaseTTL: 2 * time.Second}}
 }
@@ -88,7 +90,7 @@ func (w *world) run() (stop func()) {
 	case <-ready:
 	case err := <-ended:
 		w.Fatalf("Run ended: %v", err)
-	case <-time.After(patience):
+	case <-time.After(w.patience):
 		w.Fatal("Run is not ready")
 	}
 	stopped := false
@@ -103,7 +105,7 @@ func (w *world) run() (stop func()) {
 			if err != nil {
 				w.Errorf("Run: %v", err)
 			}
-		case <-time.After(patience):
+		case <-time.After(w.patience):
 			w.Error("Run does not stop")
 		}
 	}
@@ -178,7 +180,7 @@ func (w *world) decide(k events.Key, verdict events.Verdict, e *events.Exposure,
 func (w *world) await(k events.Key, d events.Decided, what string, is func(events.Outcome) bool) events.Outcome {
 	w.Helper()
 	var seen string
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(w.patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		r, ok, err := w.bus.Last(w.Context(), events.StageOutcome, "default", k)
 		if err != nil {
 			w.Fatal(err)

@@ -27,16 +27,15 @@ const (
 	Permanent              // the request is refused: the same one always will be
 )
 
-// Error is a refusal of the cloud, or the lack of an answer.
+// Error is a refusal of the cloud, or the lack of an answer. Without an answer
+// what was asked for may have been done all the same: look before asking again.
 type Error struct {
 	Op         string // what was tried
 	Class      Class
 	Status     int    // HTTP; 0: there was no answer
 	Message    string // of the cloud
 	RetryAfter time.Duration
-	// Uncertain: there was no answer, so that it may have been done all the same.
-	Uncertain bool
-	err       error
+	err        error
 }
 
 // Error implements error.
@@ -86,7 +85,6 @@ func classify(op string, err error) error {
 	e := &Error{Op: op, err: err}
 	var code gophercloud.ErrUnexpectedResponseCode
 	if !errors.As(err, &code) {
-		e.Uncertain = true
 		return e
 	}
 	e.Status, e.Message = code.Actual, message(code.Body)
@@ -108,8 +106,6 @@ func classify(op string, err error) error {
 		e.Class = Retry
 	case e.Status == http.StatusNotImplemented, e.Status >= 400 && e.Status < 500:
 		e.Class = Permanent
-	case e.Status == http.StatusGatewayTimeout, e.Status == http.StatusBadGateway:
-		e.Uncertain = true
 	}
 	return e
 }
