@@ -103,6 +103,10 @@ func TestEvents(t *testing.T) {
 	if err != nil || p.Next != 0 || len(p.Gaps) != 0 || len(p.Events) != 3 {
 		t.Errorf("second page: %+v, %v", p, err)
 	}
+	x, err := c.Exposures(t.Context())
+	if err != nil || len(x) != 2 || x[1].Key() != web || x[1].Outcome == nil || x[1].Outcome.Verdict != "removed" {
+		t.Errorf("exposures %+v, %v", x, err)
+	}
 	gaps, err := c.Gaps(t.Context())
 	if err != nil || len(gaps) != 1 {
 		t.Errorf("gaps %+v, %v", gaps, err)
@@ -166,12 +170,14 @@ func TestJSON(t *testing.T) {
 		{"GET", "/v1/events?name=none&before=1", 200, "application/json", `{"events":[]}`},
 		{"GET", "/v1/changes/" + e.Change, 200, "application/json", `{"id":"` + e.Change + `","events":[` + event + `],"gaps":[` + gap + `]}`},
 		{"GET", "/v1/gaps", 200, "application/json", `{"gaps":[` + gap + `]}`},
+		{"GET", "/v1/exposures", 200, "application/json", `{"exposures":[{"cloud":"default","cluster":"blue","kind":"Ingress","namespace":"shop","name":"web","decided":` + event + `}]}`},
+		{"GET", "/v1/exposures?name=a", 400, "application/problem+json", `{"title":"Bad Request","status":400,"detail":"parameter name: is unknown","parameter":"name"}`},
 		{"GET", "/v1/events?limit=0", 400, "application/problem+json", `{"title":"Bad Request","status":400,"detail":"parameter limit: \"0\" is not in 1-1000","parameter":"limit"}`},
 		{"GET", "/v1/gaps?since=1h", 400, "application/problem+json", `{"title":"Bad Request","status":400,"detail":"parameter since: is unknown","parameter":"since"}`},
 		{"GET", "/v1/changes/x?limit=1", 400, "application/problem+json", `{"title":"Bad Request","status":400,"detail":"parameter limit: is unknown","parameter":"limit"}`},
 		{"GET", "/v1/events?a=%zz", 400, "application/problem+json", `{"title":"Bad Request","status":400,"detail":"query: invalid URL escape \"%zz\""}`},
 		{"GET", "/v1/changes/x", 404, "application/problem+json", `{"title":"Not Found","status":404,"detail":"no such change in history: \"x\" is neither the id of a change nor of an event of one"}`},
-		{"GET", "/v2", 404, "application/problem+json", `{"title":"Not Found","status":404,"detail":"there is no /v2: ask for /v1/events, /v1/changes/{id} or /v1/gaps"}`},
+		{"GET", "/v2", 404, "application/problem+json", `{"title":"Not Found","status":404,"detail":"there is no /v2: ask for /v1/events, /v1/changes/{id}, /v1/exposures or /v1/gaps"}`},
 		{"POST", "/v1/events", 405, "", ""},
 		{"DELETE", "/v1/changes/x", 405, "", ""},
 	} {
@@ -192,11 +198,14 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-func TestEmptyGapsAreAList(t *testing.T) {
-	w := httptest.NewRecorder()
-	newAPI(newStore(t), zerolog.Nop(), time.Now).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/gaps", nil))
-	if got := w.Body.String(); got != "{\"gaps\":[]}\n" {
-		t.Errorf("%s", got)
+func TestEmptyListsAreLists(t *testing.T) {
+	h := newAPI(newStore(t), zerolog.Nop(), time.Now)
+	for _, name := range []string{"gaps", "exposures", "events"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/"+name, nil))
+		if want := "{\"" + name + "\":[]}\n"; w.Body.String() != want {
+			t.Errorf("%s, want %s", w.Body.String(), want)
+		}
 	}
 }
 

@@ -312,6 +312,28 @@ func TestRestoredBackup(t *testing.T) {
 	}
 }
 
+// A hole inside HISTORY is read for once more, and then is a gap.
+func TestHoleInHistory(t *testing.T) {
+	b := bustest.Start(t)
+	list := trip(web, 1)
+	publish(t, b, list...)
+	k := &keeper{store: newStore(t), bus: b, log: zerolog.Nop(), metrics: newMetrics(prometheus.NewRegistry()), report: func(error) {}, now: time.Now}
+	if err := k.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	name := k.at.Reader
+	later := []bus.Record{{Sequence: 3, Subject: list[2].Subject(), Event: list[2], Data: []byte("{}")}}
+	if err := k.take(t.Context(), later); !errors.Is(err, errReread) || k.at.Reader == name {
+		t.Fatalf("the first time: %v, reader %q: HISTORY holds 1 and 2", err, k.at.Reader)
+	}
+	if err := k.take(t.Context(), later); err != nil {
+		t.Fatalf("the second time: %v", err)
+	}
+	if g, err := k.store.Gaps(t.Context()); err != nil || len(g) != 1 || g[0].First != 1 || g[0].Last != 2 {
+		t.Errorf("gaps %+v, %v", g, err)
+	}
+}
+
 // A history whose bus was replaced goes on in another epoch, and says that it cannot know what it missed.
 func TestReplacedBus(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "history.db")

@@ -23,6 +23,8 @@ const (
 	putEvent     = `INSERT INTO event (row, epoch, sequence, subject, id, time, peak, stage, verdict,
 		cloud, cluster, kind, namespace, name, change, cause, source, trace, data, reason, repeats)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	putLatest = `INSERT INTO latest (cloud, cluster, namespace, name, kind, stage, row) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET row = excluded.row`
 )
 
 // Progress is how far history has come.
@@ -99,17 +101,18 @@ func (s *Store) Append(ctx context.Context, entries []Entry, now time.Time) (App
 
 // batch is one transaction that appends.
 type batch struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	find *sql.Stmt // findRepeated; closed with the transaction
-	put  *sql.Stmt // putEvent
-	now  time.Time
-	at   Progress
-	row  int64 // the last
-	peak time.Time
-	lag  time.Duration
-	same uint64 // the last sequence that was there already
-	out  Appended
+	ctx    context.Context
+	tx     *sql.Tx
+	find   *sql.Stmt // findRepeated; closed with the transaction
+	put    *sql.Stmt // putEvent
+	latest *sql.Stmt // putLatest
+	now    time.Time
+	at     Progress
+	row    int64 // the last
+	peak   time.Time
+	lag    time.Duration
+	same   uint64 // the last sequence that was there already
+	out    Appended
 }
 
 func (s *Store) batch(ctx context.Context, now time.Time, f func(*batch) error) (Appended, error) {
@@ -135,11 +138,10 @@ func (s *Store) batch(ctx context.Context, now time.Time, f func(*batch) error) 
 
 // load reads where history stands.
 func (b *batch) load() (err error) {
-	if b.find, err = b.tx.PrepareContext(b.ctx, findRepeated); err != nil {
-		return err
-	}
-	if b.put, err = b.tx.PrepareContext(b.ctx, putEvent); err != nil {
-		return err
+	for text, into := range map[string]**sql.Stmt{findRepeated: &b.find, putEvent: &b.put, putLatest: &b.latest} {
+		if *into, err = b.tx.PrepareContext(b.ctx, text); err != nil {
+			return err
+		}
 	}
 	if b.at, err = progress(b.ctx, b.tx); err != nil {
 		return err
@@ -255,6 +257,10 @@ func (b *batch) insert(e Entry) error {
 	_, err = b.put.ExecContext(b.ctx,
 		b.row, b.at.Epoch, e.Sequence, e.Subject, v.ID, v.Time.UTC().Format(timeFormat), b.peak.Format(timeFormat), stage, verdict,
 		v.Cloud, v.Key.Cluster, v.Key.Kind, v.Key.Namespace, v.Key.Name, v.Change, v.Cause, v.Source, v.TraceParent, data, reason, repeats)
+	if err != nil || e.Err != nil || repeats.Valid {
+		return err
+	}
+	_, err = b.latest.ExecContext(b.ctx, v.Cloud, v.Key.Cluster, v.Key.Namespace, v.Key.Name, v.Key.Kind, stage, b.row)
 	return err
 }
 

@@ -103,6 +103,27 @@ func BenchmarkQuery(b *testing.B) {
 			}
 		})
 	}
+	b.Run("exposures of 10", func(b *testing.B) {
+		few, err := history.Open(b.Context(), filepath.Join(b.TempDir(), "few.db"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer few.Close()
+		for first := 1; first < benchRows; first += 1000 {
+			batch := batchOf(b, first, 1000)
+			for i := range batch {
+				batch[i].Event.Key = key(i / 4 % 10)
+			}
+			if _, err := few.Append(b.Context(), batch, noon); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for b.Loop() {
+			if list, err := few.Exposures(b.Context()); err != nil || len(list) != 10 {
+				b.Fatal(len(list), err)
+			}
+		}
+	})
 	b.Run("change", func(b *testing.B) {
 		id := batchOf(b, 5001, 1)[0].Event.ID
 		for b.Loop() {

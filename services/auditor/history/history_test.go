@@ -510,6 +510,46 @@ func TestChangeInCausalOrder(t *testing.T) {
 	}
 }
 
+func TestExposures(t *testing.T) {
+	s := fresh(t)
+	a, b := withdrawn(1), withdrawn(2) // c1/ns1/svc.1, c2/ns2/svc.2
+	west := a
+	west.Cloud, west.ID = "west", "west"
+	mk := func(cause events.Event, p events.Payload, previous string) events.Event {
+		return events.New("/x", cause.Cloud, cause.Key, p, previous, &cause, noon)
+	}
+	denied := mk(a, events.Decided{Verdict: events.Denied, Wish: "w", Digest: "d", Reasons: []string{"r"}}, "")
+	approved := mk(a, events.Decided{Verdict: events.Approved, Wish: "w", Digest: "e"}, denied.ID)
+	drift := mk(a, events.Drift{Decision: "e", Steps: []string{"s"}}, "")
+	rejected := events.New("/x", b.Cloud, b.Key, events.Rejected{Reason: "r"}, "", nil, noon)
+	outcome := mk(b, events.Outcome{State: events.Applied, Decision: "e"}, "")
+	appendAll(t, s, []history.Entry{entry(t, 1, b), entry(t, 2, a), entry(t, 3, denied), entry(t, 4, west), entry(t, 5, approved)})
+	appendAll(t, s, []history.Entry{entry(t, 6, denied), entry(t, 7, drift), entry(t, 8, rejected), entry(t, 9, outcome),
+		{Sequence: 10, Subject: events.Subject(events.StageDecided, "default", a.Key), Data: []byte("?"), Err: errors.New("no event")}})
+	list, err := s.Exposures(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range list {
+		line := x.Cloud + " " + x.Key().String()
+		for _, e := range []*history.Event{x.Requested, x.Decided, x.Outcome, x.Drift, x.Rejected} {
+			if e != nil {
+				line += fmt.Sprintf(" %s:%d", e.Verdict, e.Sequence)
+			}
+		}
+		got = append(got, line)
+	}
+	want := []string{ // the denial that was published again is no newer than the approval
+		"default c1/Service/ns1/svc.1 withdrawn:2 approved:5 drifted:7",
+		"default c2/Service/ns2/svc.2 withdrawn:1 applied:9 rejected:8",
+		"west c1/Service/ns1/svc.1 withdrawn:4",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestReaderName(t *testing.T) {
 	dir := t.TempDir()
 	a, b := open(t, filepath.Join(dir, "a")), open(t, filepath.Join(dir, "b"))

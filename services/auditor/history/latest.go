@@ -8,19 +8,20 @@ import (
 )
 
 // Exposure is the last event of every stage of one exposure in one cloud; nil
-// where there is none. A later stage counts only if it answers the earlier one.
+// where there is none. What a later stage says of an earlier wish stands there
+// until it is said anew: whether it answers the newest one, its cause tells.
 type Exposure struct {
-	Cloud     string `json:"cloud"`
-	Cluster   string `json:"cluster"`
-	Kind      string `json:"kind"`
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
+	Cloud     string `json:"cloud" yaml:"cloud"`
+	Cluster   string `json:"cluster" yaml:"cluster"`
+	Kind      string `json:"kind" yaml:"kind"`
+	Namespace string `json:"namespace" yaml:"namespace"`
+	Name      string `json:"name" yaml:"name"`
 
-	Requested *Event `json:"requested,omitempty"`
-	Decided   *Event `json:"decided,omitempty"`
-	Outcome   *Event `json:"outcome,omitempty"`
-	Drift     *Event `json:"drift,omitempty"`
-	Rejected  *Event `json:"rejected,omitempty"`
+	Requested *Event `json:"requested,omitempty" yaml:"requested,omitempty"`
+	Decided   *Event `json:"decided,omitempty" yaml:"decided,omitempty"`
+	Outcome   *Event `json:"outcome,omitempty" yaml:"outcome,omitempty"`
+	Drift     *Event `json:"drift,omitempty" yaml:"drift,omitempty"`
+	Rejected  *Event `json:"rejected,omitempty" yaml:"rejected,omitempty"`
 }
 
 // Key is the key of the exposure.
@@ -30,9 +31,7 @@ func (x Exposure) Key() events.Key {
 
 // Exposures is every exposure that history knows, in the order of cloud and key.
 func (s *Store) Exposures(ctx context.Context) ([]Exposure, error) {
-	list, _, err := s.list(ctx, math.MaxInt, `WHERE row IN (SELECT MAX(row) FROM event
-		WHERE repeats IS NULL AND verdict <> ? AND name <> '' GROUP BY cloud, cluster, kind, namespace, name, stage)
-		ORDER BY cloud, cluster, namespace, name, kind`, Undecodable)
+	list, _, err := s.list(ctx, math.MaxInt, "WHERE row IN (SELECT row FROM latest) ORDER BY cloud, cluster, namespace, name, kind")
 	if err != nil {
 		return nil, s.wrap("list exposures", err)
 	}

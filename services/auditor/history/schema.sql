@@ -38,6 +38,18 @@ CREATE INDEX event_change ON event (change);
 CREATE INDEX event_id ON event (id);
 CREATE INDEX event_peak ON event (peak);
 
+-- The last event of every stage of every exposure: a table of what the rows above say.
+CREATE TABLE latest (
+    cloud     TEXT NOT NULL,
+    cluster   TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    stage     TEXT NOT NULL,
+    row       INTEGER NOT NULL,
+    PRIMARY KEY (cloud, cluster, namespace, name, kind, stage)
+) STRICT, WITHOUT ROWID;
+
 -- A range of HISTORY that was not read. last 0: nobody knows how far.
 CREATE TABLE gap (
     number INTEGER PRIMARY KEY,
