@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -93,45 +92,6 @@ func (c *Cloud) showLoadBalancer(lb *loadBalancer) object {
 	return c.answer(o, loadBalancerPost, nil)
 }
 
-// showWhole is the answer to a create: with everything below it in full.
-func (c *Cloud) showWhole(lb *loadBalancer) object {
-	o := c.showLoadBalancer(lb)
-	listeners, pools := []object{}, []object{}
-	for _, id := range lb.Listeners {
-		l := c.state.Listeners[id]
-		lo := c.showListener(l)
-		delete(lo, "loadbalancers")
-		policies := []object{}
-		for _, id := range l.Policies {
-			p := c.state.Policies[id]
-			po := c.showPolicy(p)
-			rules := []object{}
-			for _, rule := range p.Rules {
-				rules = append(rules, c.showRule(c.state.Rules[rule]))
-			}
-			po["rules"] = rules
-			policies = append(policies, po)
-		}
-		lo["l7policies"] = policies
-		listeners = append(listeners, lo)
-	}
-	for _, id := range lb.Pools {
-		p := c.state.Pools[id]
-		po := c.showPool(p)
-		delete(po, "loadbalancers")
-		delete(po, "healthmonitor_id")
-		members := []object{}
-		for _, m := range p.Members {
-			members = append(members, c.showMember(c.state.Members[m]))
-		}
-		po["members"] = members
-		po["healthmonitor"] = nil
-		pools = append(pools, po)
-	}
-	o["listeners"], o["pools"] = listeners, pools
-	return o
-}
-
 func (c *Cloud) createLoadBalancer(r *request) (int, any, error) {
 	in, err := loadBalancerPost.decode(r.body, argument{"load_balancer", "loadbalancer"}, true, c.minor)
 	if err != nil {
@@ -189,81 +149,13 @@ func (c *Cloud) choose(lb *loadBalancer, in map[string]any) error {
 		if p != "amphora" && p != "octavia" && p != "noop_driver" {
 			return bad("Provider '%s' is not enabled.", p)
 		}
+		if lb.Flavor != "" && p != lb.Provider {
+			return bad("Flavor '%s' is not compatible with provider '%s'", lb.Flavor, p)
+		}
 		if p == "noop_driver" {
 			lb.Provider = p
 		}
 	}
-	return nil
-}
-
-// placeVIP finds port, subnet and network of a VIP from what was given.
-func (c *Cloud) placeVIP(r *request, lb *loadBalancer, in map[string]any) error {
-	set(in, "vip_port_id", &lb.Port)
-	set(in, "vip_subnet_id", &lb.Subnet)
-	set(in, "vip_network_id", &lb.Network)
-	set(in, "vip_address", &lb.VIP)
-	switch {
-	case lb.Port == "" && lb.Network == "" && lb.Subnet == "":
-		return invalid("VIP must contain one of: vip_port_id, vip_network_id, vip_subnet_id.")
-	case lb.Port != "":
-		p := c.state.Ports[lb.Port]
-		if p == nil || p.Project != r.token.project {
-			return bad("Port %s not found.", lb.Port)
-		}
-		if p.Device != "" {
-			return invalid("Port %s is already used by device %s ", p.ID, p.Device)
-		}
-		lb.Network, lb.Subnet, lb.VIP = p.Network, p.Subnet, p.Address
-	case lb.Network != "":
-		n := c.state.Networks[lb.Network]
-		if n == nil || !n.usable(r.token.project) {
-			return bad("Network %s not found.", lb.Network)
-		}
-		if lb.Subnet == "" {
-			if len(n.Subnets) == 0 {
-				return invalid("Supplied network does not contain a subnet.")
-			}
-			lb.Subnet = n.Subnets[0]
-		} else if !slices.Contains(n.Subnets, lb.Subnet) {
-			return bad("Subnet %s not found.", lb.Subnet)
-		}
-	default:
-		s := c.state.Subnets[lb.Subnet]
-		if s == nil || !c.state.Networks[s.Network].usable(r.token.project) {
-			return bad("Subnet %s not found.", lb.Subnet)
-		}
-		lb.Network = s.Network
-	}
-	return nil
-}
-
-// allocateVIP makes the VIP's port, as Octavia does in Neutron.
-func (c *Cloud) allocateVIP(r *request, lb *loadBalancer) error {
-	device := "lb-" + lb.ID
-	if lb.Port != "" {
-		p := c.state.Ports[lb.Port]
-		p.Device, p.Owner, p.Updated = device, "Octavia", neutronStamp(r.now)
-		return nil
-	}
-	s := c.state.Subnets[lb.Subnet]
-	addr := netip.Addr{}
-	if lb.VIP != "" {
-		addr, _ = netip.ParseAddr(lb.VIP)
-		if !s.CIDR.Contains(addr) {
-			return broken("Provider '%s' reports error: IP address %s is not a valid IP for the specified subnet.\nNeutron server returns request_ids: ['req-%s']", lb.Provider, addr, newID())
-		}
-		if c.taken(addr) {
-			return broken("Provider '%s' reports error: IP address %s already allocated in subnet %s\nNeutron server returns request_ids: ['req-%s']", lb.Provider, addr, s.ID, newID())
-		}
-	} else {
-		var ok bool
-		if addr, ok = c.free(s); !ok {
-			return broken("Provider '%s' reports error: No more IP addresses available on network %s.\nNeutron server returns request_ids: ['req-%s']", lb.Provider, s.Network, newID())
-		}
-	}
-	p := c.newPort(r, lb.Project, s, addr)
-	p.Name, p.Device, p.Owner = "octavia-lb-"+lb.ID, device, "Octavia"
-	lb.Port, lb.VIP, lb.OwnsPort = p.ID, addr.String(), true
 	return nil
 }
 
@@ -323,44 +215,6 @@ func (c *Cloud) failover(r *request) (int, any, error) {
 	lb.touch(r.now)
 	c.settleLater(lb.ID)
 	return 202, nil, nil
-}
-
-func (c *Cloud) statusTree(lb *loadBalancer) object {
-	status := func(m *meta) object {
-		return object{"id": m.ID, "name": m.Name, "provisioning_status": m.Provisioning, "operating_status": m.Operating}
-	}
-	out := status(&lb.meta)
-	listeners := []object{}
-	for _, id := range lb.Listeners {
-		l := c.state.Listeners[id]
-		lo := status(&l.meta)
-		pools := []object{}
-		for _, id := range lb.Pools {
-			p := c.state.Pools[id]
-			if !slices.Contains(c.state.listenersOf(p), l.ID) {
-				continue
-			}
-			po := status(&p.meta)
-			if m := c.state.Monitors[p.Monitor]; m != nil {
-				mo := status(&m.meta)
-				mo["type"] = m.Type
-				po["health_monitor"] = mo
-			}
-			members := []object{}
-			for _, id := range p.Members {
-				m := c.state.Members[id]
-				mo := status(&m.meta)
-				mo["address"], mo["protocol_port"] = m.Address, m.Port
-				members = append(members, mo)
-			}
-			po["members"] = members
-			pools = append(pools, po)
-		}
-		lo["pools"] = pools
-		listeners = append(listeners, lo)
-	}
-	out["listeners"] = listeners
-	return out
 }
 
 func neutronStamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

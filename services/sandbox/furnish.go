@@ -1,0 +1,100 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+)
+
+// furnish fills an empty cloud: users, flavors, networks.
+func (c *Cloud) furnish() error {
+	s, now := c.state, neutronStamp(c.now())
+	projects := map[string]string{}
+	for _, u := range c.cfg.Users {
+		if projects[u.Project] == "" {
+			id := newHex()
+			projects[u.Project] = id
+			s.Projects[id] = u.Project
+			g := newID()
+			s.Groups[g] = &securityGroup{ID: g, Name: "default", Project: id, Created: now}
+		}
+		id := newHex()
+		s.Users[id] = &user{
+			ID: id, Name: u.Name, Project: projects[u.Project], Roles: slices.Clone(u.Roles),
+			Password: newHex(), Credential: newHex(), CredentialSecret: newHex(),
+		}
+	}
+	for _, name := range []string{"single", "ha"} {
+		s.Flavors = append(s.Flavors, flavor{ID: newID(), Name: name, Description: name + " topology", Profile: newID()})
+	}
+	var err error
+	if c.cfg.VIPs, err = c.pool(c.cfg.VIPs, 64); err != nil {
+		return fmt.Errorf("sandbox: VIPs: %w", err)
+	}
+	if c.cfg.FloatingIPs, err = c.pool(c.cfg.FloatingIPs, 128); err != nil {
+		return fmt.Errorf("sandbox: FloatingIPs: %w", err)
+	}
+	add := func(name, subnetName, project string, external bool, cidr netip.Prefix) {
+		n := &network{ID: newID(), Name: name, Project: project, External: external, Shared: !external, Created: now}
+		sub := &subnet{ID: newID(), Name: subnetName, Project: project, Network: n.ID, CIDR: cidr.Masked(), Created: now}
+		n.Subnets = []string{sub.ID}
+		s.Networks[n.ID], s.Subnets[sub.ID] = n, sub
+	}
+	owner := projects[c.cfg.Users[0].Project]
+	add(NetworkName, SubnetName, owner, false, c.cfg.VIPs)
+	add(ExternalName, ExternalName+"-v4", newHex(), true, c.cfg.FloatingIPs)
+	return nil
+}
+
+// pool is the prefix given, or a /20 below 127.from.0.0/10 that no other
+// sandbox of this machine uses.
+func (c *Cloud) pool(given netip.Prefix, from int) (netip.Prefix, error) {
+	if given.IsValid() {
+		return given, c.claim(given)
+	}
+	for {
+		n := rand.N(1024) //nolint:gosec // no secret
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(from + n>>4), byte(n << 4), 0}), 20)
+		if err := c.claim(p); !errors.Is(err, syscall.EADDRINUSE) {
+			return p, err
+		}
+	}
+}
+
+// claimPort is the UDP port that is held open on the first address of a pool
+// of a sandbox with a data plane.
+const claimPort = 47747
+
+// claim keeps other sandboxes of this machine off a pool of addresses.
+func (c *Cloud) claim(p netip.Prefix) error {
+	if !c.cfg.DataPlane {
+		return nil
+	}
+	s, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.Masked().Addr().Next(), claimPort)))
+	if err != nil {
+		return fmt.Errorf("%s is not free, perhaps another sandbox runs on it: %w", p, err)
+	}
+	c.claims = append(c.claims, s)
+	return nil
+}
+
+func (c *Cloud) claimAll() error {
+	for _, s := range c.state.Subnets {
+		if err := c.claim(s.CIDR); err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+	}
+	return nil
+}
+
+// give gives the claims back after a start that failed.
+func (c *Cloud) give(err error) error {
+	for _, claim := range c.claims {
+		err = errors.Join(err, claim.Close())
+	}
+	return err
+}
