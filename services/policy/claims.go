@@ -13,9 +13,20 @@ type claim struct {
 	row  row
 }
 
+// compareClaims orders by age; the rest only tells apart what has no age of its own.
 func compareClaims(a, b claim) int {
-	return cmp.Or(cmp.Compare(a.age, b.age), cmp.Compare(a.host, b.host),
-		cmp.Compare(a.row.cloud, b.row.cloud), cmp.Compare(a.row.key.String(), b.row.key.String()))
+	if c := cmp.Compare(a.age, b.age); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.host, b.host); c != 0 {
+		return c
+	}
+	return compareRows(a.row, b.row)
+}
+
+func compareRows(a, b row) int {
+	return cmp.Or(cmp.Compare(a.cloud, b.cloud), cmp.Compare(a.key.Cluster, b.key.Cluster), cmp.Compare(a.key.Namespace, b.key.Namespace),
+		cmp.Compare(a.key.Kind, b.key.Kind), cmp.Compare(a.key.Name, b.key.Name))
 }
 
 // owner is a namespace with its claims in one bucket, the oldest first.
