@@ -164,7 +164,7 @@ func (l *lab) wish(kind, name, what string, ok func(events.Requested) bool) even
 
 func until(t *testing.T, what func() string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(what())
 		}
