@@ -29,6 +29,10 @@ import (
 const (
 	connectWait    = time.Second
 	connectWaitMax = 30 * time.Second
+
+	// workersPerPlace leaves workers for others while some wait, without a place,
+	// for load balancers that do not settle.
+	workersPerPlace = 5
 )
 
 // Run is the executor of one cloud until ctx ends. It returns when what was
@@ -133,7 +137,7 @@ func (x *executor) term(ctx context.Context, lease *bus.Lease) {
 	if t.begin(ctx, &all) {
 		all.Go(func() { t.settler.run(ctx) })
 		all.Go(func() { t.watchDrift(ctx) })
-		for range x.cfg.MaxParallel {
+		for range workersPerPlace * x.cfg.MaxParallel {
 			all.Go(func() { t.work(ctx) })
 		}
 	}

@@ -41,6 +41,9 @@ func (l *limit) enter(ctx context.Context) error {
 	}
 }
 
+// force takes a place that may not be there, for who will leave it at once.
+func (l *limit) force() { l.change(func() { l.taken++ }) }
+
 func (l *limit) leave() { l.change(func() { l.taken-- }) }
 
 func (l *limit) shrink() { l.change(func() { l.now = max(1, l.now/2) }) }

@@ -24,6 +24,7 @@ var (
 const (
 	looksMost   = 5 // times that one try looks again because what it knew was not true
 	stuckPause  = 2 * time.Second
+	slowSettle  = 2 * time.Minute // longer than any load balancer that is well
 	duplicate   = "another one of the same exposure stands"
 	createdOnce = "Octavia took it to ERROR while it was created, and it was removed: have an operator look for the reason (no compute capacity, no image, no management network)"
 )
@@ -179,7 +180,7 @@ func (t *term) next(ctx context.Context, j job, s *sight) (plan.Step, error) {
 // it where that is not known.
 func (t *term) settle(ctx context.Context, j job, s *sight) error {
 	for s.Pending() {
-		lb, err := t.settler.settle(ctx, s.LoadBalancer.ID, &j.trip.calls, t.cfg.SettleTimeout)
+		lb, err := t.await(ctx, s.LoadBalancer.ID, &j.trip.calls)
 		if err != nil {
 			return err
 		}
@@ -213,6 +214,23 @@ func (t *term) settle(ctx context.Context, j job, s *sight) error {
 		return t.stuck(ctx, s)
 	}
 	return nil
+}
+
+// await waits for a load balancer to settle. One that takes unusually long gives
+// its place up to others meanwhile.
+func (t *term) await(ctx context.Context, id string, calls *octavia.Calls) (plan.LoadBalancer, error) {
+	patience := min(slowSettle, t.cfg.SettleTimeout)
+	lb, err := t.settler.settle(ctx, id, calls, patience)
+	if !errors.Is(err, errNotSettling) || patience == t.cfg.SettleTimeout {
+		return lb, err
+	}
+	t.limit.leave()
+	lb, err = t.settler.settle(ctx, id, calls, t.cfg.SettleTimeout-patience)
+	if enterErr := t.limit.enter(ctx); enterErr != nil {
+		t.limit.force()
+		return lb, enterErr
+	}
+	return lb, err
 }
 
 // readTree reads the statuses below the load balancer, in one read.

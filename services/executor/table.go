@@ -91,6 +91,7 @@ func (t *table) put(r bus.Record) bool {
 		return false
 	}
 	todo := false
+	r.Data = nil // the event says it all
 	t.change(key, func(w *row) {
 		switch stage {
 		case events.StageRequested:

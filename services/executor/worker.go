@@ -79,6 +79,9 @@ func (t *term) job(ctx context.Context, key events.Key, r row, d events.Decided,
 	}
 	desired, conflicts := compose.LoadBalancer([]events.Exposure{*d.Exposure}, j.place.Defaults)
 	var warnings, fatal []string
+	if j.place.flavor != nil { // of no use to what stands
+		warnings = append(warnings, j.place.flavor.Error())
+	}
 	for _, c := range conflicts {
 		if c.Fatal {
 			fatal = append(fatal, c.Field+": "+c.Message)

@@ -24,8 +24,11 @@ type Defaults struct {
 	APIMinor          int    // of the cloud's Octavia: 12 is API 2.12
 }
 
-// allowedCIDRsMinor is the first Octavia API 2.x with allowed_cidrs.
-const allowedCIDRsMinor = 12
+// First Octavia API 2.x with what not every exposure needs (octavia API version history).
+const (
+	allowedCIDRsMinor = 12
+	zonesMinor        = 14
+)
 
 // NoBackend is the pool without members that answers 503 to requests of a host
 // that no path of it takes, where an exposure has no default backend.
@@ -60,6 +63,10 @@ func LoadBalancer(group []events.Exposure, d Defaults) (loadbalancer.LoadBalance
 		lb.FloatingNetworkID, lb.FloatingIPDescription = d.FloatingNetworkID, owner.Description()
 	}
 	var conflicts []Conflict
+	if d.AvailabilityZone != "" && d.APIMinor < zonesMinor {
+		conflicts = append(conflicts, Conflict{Key: group[0].Key, Field: "availabilityZone", Fatal: true, Message: fmt.Sprintf(
+			"this cloud's Octavia API 2.%d has no availability zones (2.%d has): take the executor's availability-zone away", d.APIMinor, zonesMinor)})
+	}
 	for _, e := range group {
 		conflicts = append(conflicts, add(&lb, e.Normalize(), d)...)
 	}

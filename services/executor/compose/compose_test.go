@@ -138,6 +138,8 @@ func TestConflicts(t *testing.T) {
 			route("", "/"+strings.Repeat("a", 255), events.PathPrefix, "p")}}, nil, "too long: its PATH rule takes 262 bytes", true},
 		{"sources on an old cloud", events.Listener{Protocol: events.TCP, Port: 80, Backend: "p", AllowedSources: []string{"10.0.0.0/8"}},
 			func(d *compose.Defaults) { d.APIMinor = 11 }, "API 2.11 has no allowed_cidrs", true},
+		{"zone on an old cloud", events.Listener{Protocol: events.TCP, Port: 80, Backend: "p"},
+			func(d *compose.Defaults) { d.APIMinor, d.AvailabilityZone = 13, "az1" }, "API 2.13 has no availability zones", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := defaults
