@@ -1,0 +1,176 @@
+package executor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"drawbridge.dev/services/executor/octavia"
+	"drawbridge.dev/services/executor/plan"
+)
+
+const (
+	stuckPause = 2 * time.Second
+	slowSettle = 2 * time.Minute // longer than any load balancer that is well
+)
+
+// sight is what is seen of a job's load balancer.
+type sight struct {
+	plan.Observed
+	deep   bool                // what is below the load balancer is known
+	dirty  bool                // written since the statuses below were last read
+	whole  bool                // created whole, and not read since
+	extras []plan.LoadBalancer // of the same owner; there should be none
+}
+
+// observe looks for what stands, by tag: one read of the load balancer, one of
+// the floating IPs unless they are known, and a deep one only where the load
+// balancer has changed since it was known.
+func (t *term) observe(ctx context.Context, j job, trust bool) (sight, error) {
+	var s sight
+	found, err := t.client.Find(ctx, j.owner)
+	if err != nil {
+		return s, err
+	}
+	known := t.table.get(j.key)
+	if !trust {
+		known.known = nil
+	}
+	if known.known != nil {
+		s.FloatingIPs = known.known.FloatingIPs
+	} else if s.FloatingIPs, err = t.client.FloatingIPs(ctx, j.owner.Description()); err != nil {
+		return s, err
+	}
+	slices.SortFunc(found, func(a, b plan.LoadBalancer) int {
+		return cmp.Or(-compareBool(a.ID == j.served, b.ID == j.served), cmp.Compare(a.ID, b.ID))
+	})
+	if len(found) == 0 {
+		return s, nil
+	}
+	lb := found[0]
+	s.extras = found[1:]
+	lb.Fresh = lb.ID != j.served
+	if k := known.known; k != nil && known.deep && k.LoadBalancer != nil && k.LoadBalancer.ID == lb.ID &&
+		k.LoadBalancer.UpdatedAt == lb.UpdatedAt && !lb.Status.Pending() {
+		lb.Listeners, lb.Pools, s.deep = k.LoadBalancer.Listeners, k.LoadBalancer.Pools, true
+	}
+	s.LoadBalancer = &lb
+	return s, nil
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// settle waits until the load balancer is not pending, and reads what is below
+// it where that is not known.
+func (t *term) settle(ctx context.Context, j job, s *sight) error {
+	for s.Pending() {
+		lb, err := t.await(ctx, s.LoadBalancer.ID, &j.trip.calls)
+		if err != nil {
+			return err
+		}
+		if lb.Status == plan.Deleted {
+			s.Observed = plan.Advance(s.Observed, plan.DeleteLoadBalancer{ID: lb.ID}, plan.Result{})
+			s.dirty, s.whole = false, false
+			continue
+		}
+		s.LoadBalancer.Status, s.LoadBalancer.UpdatedAt = lb.Status, lb.UpdatedAt
+	}
+	if s.LoadBalancer == nil || s.LoadBalancer.Status != plan.Active || j.desired == nil || s.deep && !s.whole {
+		return nil
+	}
+	if s.deep {
+		if err := t.readTree(ctx, s); err != nil {
+			return err
+		}
+	} else {
+		lb, err := t.client.Read(ctx, s.LoadBalancer.ID)
+		if err != nil {
+			return err
+		}
+		lb.Fresh = s.LoadBalancer.Fresh
+		s.LoadBalancer, s.dirty = lb, false
+		if s.Pending() { // another has just begun to change it
+			return t.settle(ctx, j, s)
+		}
+		s.deep = true
+	}
+	if s.whole = false; s.Stuck() && s.LoadBalancer.Fresh {
+		return t.stuck(ctx, s)
+	}
+	return nil
+}
+
+// await waits for a load balancer to settle. One that takes unusually long gives
+// its place up to others meanwhile.
+func (t *term) await(ctx context.Context, id string, calls *octavia.Calls) (plan.LoadBalancer, error) {
+	patience := min(slowSettle, t.cfg.SettleTimeout)
+	lb, err := t.settler.settle(ctx, id, calls, patience)
+	if !errors.Is(err, errNotSettling) || patience == t.cfg.SettleTimeout {
+		return lb, err
+	}
+	t.limit.leave()
+	lb, err = t.settler.settle(ctx, id, calls, t.cfg.SettleTimeout-patience)
+	if enterErr := t.limit.enter(ctx); enterErr != nil {
+		t.limit.force()
+		return lb, enterErr
+	}
+	return lb, err
+}
+
+// readTree reads the statuses below the load balancer, in one read.
+func (t *term) readTree(ctx context.Context, s *sight) error {
+	lb, err := t.client.Settled(ctx, *s.LoadBalancer)
+	if err != nil {
+		return err
+	}
+	s.LoadBalancer, s.dirty = lb, false
+	return nil
+}
+
+// stuck looks a second time, because the load balancer and what is below it do
+// not turn ACTIVE at one instant, and remembers a cloud that cannot create whole.
+func (t *term) stuck(ctx context.Context, s *sight) error {
+	select {
+	case <-time.After(stuckPause):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := t.readTree(ctx, s); err != nil {
+		return err
+	}
+	if s.Stuck() && t.cfg.Create == CreateAuto {
+		t.cannotWhole.Store(true)
+		t.log.Warn().Str("loadbalancer", s.LoadBalancer.ID).Msg(warningStepwise)
+	}
+	return nil
+}
+
+// advance puts a step that the cloud has taken into what is seen.
+func (s *sight) advance(step plan.Step, r plan.Result) {
+	switch step := step.(type) {
+	case plan.DeleteLoadBalancer:
+		if len(s.extras) > 0 && s.extras[0].ID == step.ID {
+			s.extras = s.extras[1:]
+			return
+		}
+		s.LoadBalancer.Status = "PENDING_DELETE"
+	case plan.CreateFloatingIP, plan.BindFloatingIP, plan.DeleteFloatingIP:
+		s.Observed = plan.Advance(s.Observed, step, r)
+	case plan.CreateLoadBalancer:
+		s.Observed = plan.Advance(s.Observed, step, r)
+		s.deep, s.dirty, s.whole = true, step.Whole, step.Whole
+	default:
+		s.Observed = plan.Advance(s.Observed, step, r)
+		s.LoadBalancer.Status, s.dirty = "PENDING_UPDATE", true
+	}
+}
