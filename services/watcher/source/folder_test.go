@@ -317,3 +317,27 @@ func FuzzParseFile(f *testing.F) {
 		}
 	})
 }
+
+// A link whose target is away for a while, as in a mounted ConfigMap.
+func TestFileThatCannotBeReadForAWhile(t *testing.T) {
+	dir, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
+	if err := os.WriteFile(target, []byte(service("one", 30001)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, filepath.Join(dir, "a.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir)
+	r.want("default/one:30001")
+	if err := os.Rename(target, target+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	r.said("not understood")
+	r.passes(1)
+	r.want("default/one:30001")
+	if err := os.Rename(target+"-away", target); err != nil {
+		t.Fatal(err)
+	}
+	r.said("understood again")
+	r.want("default/one:30001")
+}
