@@ -114,28 +114,28 @@ func TestNewIDs(t *testing.T) {
 	x := wish()
 	x.Flavor = "small"
 	b := events.Requested{Exposure: &x, Object: a.Object}.Seal()
-	make := func(p events.Payload, previous string, cause *events.Event, at time.Time) events.Event {
+	publish := func(p events.Payload, previous string, cause *events.Event, at time.Time) events.Event {
 		return events.New("/watcher/blue", "default", shop, p, previous, cause, at)
 	}
-	first := make(a, "", nil, noon)
-	if again := make(a, "", nil, noon.Add(time.Hour)); again.ID != first.ID {
+	first := publish(a, "", nil, noon)
+	if again := publish(a, "", nil, noon.Add(time.Hour)); again.ID != first.ID {
 		t.Error("the id depends on the time: a retry after a crash would be stored twice")
 	}
 	if first.Change != first.ID || first.Cause != "" {
 		t.Errorf("a wish begins its own change: change %q, cause %q, id %q", first.Change, first.Cause, first.ID)
 	}
-	second := make(b, first.ID, nil, noon)
-	third := make(a, second.ID, nil, noon)
+	second := publish(b, first.ID, nil, noon)
+	third := publish(a, second.ID, nil, noon)
 	ids := map[string]string{"A": first.ID, "A->B": second.ID, "A->B->A": third.ID}
 
 	second.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	d := samples()["approved"].Payload
-	answer := make(d, "", &second, noon)
+	answer := publish(d, "", &second, noon)
 	if answer.Change != second.ID || answer.Cause != second.ID || answer.TraceParent != second.TraceParent {
 		t.Errorf("an answer names its change and cause: %+v", answer)
 	}
 	ids["answer to B"] = answer.ID
-	ids["the same answer to the second A"] = make(d, "", &third, noon).ID
+	ids["the same answer to the second A"] = publish(d, "", &third, noon).ID
 	ids["in another cloud"] = events.New("/watcher/blue", "other", shop, a, "", nil, noon).ID
 	other := shop
 	other.Name = "other"

@@ -15,7 +15,7 @@ import (
 )
 
 // Problem is an answer that is an error, by RFC 9457 (application/problem+json).
-type Problem struct {
+type Problem struct { //nolint:errname // the RFC's word
 	Title     string `json:"title"` // of the status
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty"`    // what is wrong with this request

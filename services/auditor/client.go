@@ -14,7 +14,7 @@ import (
 	"drawbridge.dev/services/auditor/history"
 )
 
-// ErrNotFound: history knows no such change.
+// ErrNotFound says that history knows no such change.
 var ErrNotFound = history.ErrNotFound
 
 const (

@@ -12,15 +12,21 @@ import (
 	"drawbridge.dev/services/auditor/history"
 )
 
-// Types of the API. Their JSON and YAML are alike.
+// The types of the API are those of the history behind it; their JSON and YAML are alike.
 type (
-	Filter  = history.Filter
-	Event   = history.Event
+	// Filter selects events.
+	Filter = history.Filter
+	// Event is one row of history.
+	Event = history.Event
+	// Payload is the JSON of an event's data.
 	Payload = history.Payload
-	Page    = history.Page
-	Change  = history.Change
-	Gap     = history.Gap
-
+	// Page is a part of history.
+	Page = history.Page
+	// Change is one trip through the pipeline.
+	Change = history.Change
+	// Gap is a range of HISTORY that history misses.
+	Gap = history.Gap
+	// Exposure is the last event of every stage of one exposure.
 	Exposure = history.Exposure
 )
 

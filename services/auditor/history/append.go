@@ -139,7 +139,7 @@ func (s *Store) batch(ctx context.Context, now time.Time, f func(*batch) error) 
 // load reads where history stands.
 func (b *batch) load() (err error) {
 	for text, into := range map[string]**sql.Stmt{findRepeated: &b.find, putEvent: &b.put, putLatest: &b.latest} {
-		if *into, err = b.tx.PrepareContext(b.ctx, text); err != nil {
+		if *into, err = b.tx.PrepareContext(b.ctx, text); err != nil { //nolint:sqlclosecheck // closed with the transaction
 			return err
 		}
 	}

@@ -161,11 +161,11 @@ func causal(list []Event) []Event {
 
 // list reads rows; it stops after budget bytes of payload; more says that there would be another row.
 func (s *Store) list(ctx context.Context, budget int, clause string, args ...any) (out []Event, more bool, err error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+columns+" FROM event "+clause, args...)
+	rows, err := s.read.QueryContext(ctx, "SELECT "+columns+" FROM event "+clause, args...) //nolint:gosec // the text is ours, what is asked is in args
 	if err != nil {
 		return nil, false, err
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	out = []Event{}
 	for rows.Next() {
 		if budget <= 0 {
@@ -214,13 +214,13 @@ func payload(message []byte) Payload {
 	return message
 }
 
-func (s *Store) gaps(ctx context.Context, where string, args ...any) ([]Gap, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT epoch, first, last, before, found, reason FROM gap "+where+" ORDER BY number DESC", args...)
+func (s *Store) gaps(ctx context.Context, where string, args ...any) (out []Gap, err error) {
+	const text = "SELECT epoch, first, last, before, found, reason FROM gap "
+	rows, err := s.read.QueryContext(ctx, text+where+" ORDER BY number DESC", args...) //nolint:gosec // the text is ours, what is asked is in args
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var out []Gap
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var g Gap
 		var found string

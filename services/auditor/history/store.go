@@ -31,7 +31,7 @@ const (
 //go:embed schema.sql
 var schema string
 
-// ErrNotFound: no event of history names the change.
+// ErrNotFound says that no event of history names the change.
 var ErrNotFound = errors.New("no such change in history")
 
 // Store is one open history. Append and Begin are for one goroutine, queries for any.

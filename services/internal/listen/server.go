@@ -118,7 +118,9 @@ func (l *Listener) run(ctx context.Context, s *http.Server, on net.Listener) {
 	if err := s.Shutdown(grace); err != nil {
 		l.err = fmt.Errorf("listener %s: requests did not finish within %s: %w", l.addr, stopTimeout, errors.Join(err, s.Close()))
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		l.err = errors.Join(l.err, err)
+	}
 }
 
 // tls is nil for plain HTTP.
