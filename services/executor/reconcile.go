@@ -21,7 +21,7 @@ var (
 const (
 	looksMost   = 5 // times that one try looks again because what it knew was not true
 	duplicate   = "another one of the same exposure stands"
-	createdOnce = "Octavia took it to ERROR while it was created, and it was removed: have an operator look for the reason (no compute capacity, no image, no management network)"
+	createdOnce = "it went to ERROR or got stuck while Octavia created it, and was removed: have an operator look for the reason (no compute capacity, no image, no management network)"
 )
 
 // job is one decision to be carried out, in one try.

@@ -78,6 +78,13 @@ func (t *term) settle(ctx context.Context, j job, s *sight) error {
 		if err != nil {
 			return err
 		}
+		if lb.Status == plan.Deleted && s.LoadBalancer.Status != "PENDING_DELETE" {
+			// Not our doing: a list that lacks it is no proof that it is gone.
+			if *s, err = t.observe(ctx, j, false); err != nil {
+				return err
+			}
+			continue
+		}
 		if lb.Status == plan.Deleted {
 			s.Observed = plan.Advance(s.Observed, plan.DeleteLoadBalancer{ID: lb.ID}, plan.Result{})
 			s.dirty, s.whole = false, false

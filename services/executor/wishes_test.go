@@ -62,29 +62,44 @@ func randomExposure(r *rand.Rand, name string) *events.Exposure {
 func TestWishes(t *testing.T) {
 	for _, create := range []string{executor.CreateWhole, executor.CreateStepwise} {
 		t.Run(create, func(t *testing.T) {
-			seed := uint64(time.Now().UnixNano())
-			t.Logf("seed %d", seed)
-			r := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t, sandbox.Config{})
 			w.cfg.Create = create
 			w.cfg.PollMin = 5 * time.Millisecond
-			w.run()
-			k := key("web")
-			for i := range 12 {
-				if r.IntN(6) == 0 {
-					w.removed(k, w.decide(k, events.Approved, nil))
-					continue
-				}
-				e := randomExposure(r, "web")
-				o := w.applied(k, w.decide(k, events.Approved, e))
-				left, err := executor.Plan(t.Context(), w.cfg, []events.Exposure{*e}, true)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(left[0].Steps)+len(left[0].Problems) != 0 {
-					t.Fatalf("wish %d: after %q there is left %+v", i, o.Steps, left[0])
-				}
-			}
+			w.wishes(12)
 		})
+	}
+}
+
+// TestLabWishes is the same on the real Octavia.
+func TestLabWishes(t *testing.T) {
+	w := labWorld(t)
+	w.cfg.VIPSubnet = "k8s-v4"
+	w.wishes(4)
+	k := key("web")
+	w.removed(k, w.decide(k, events.Approved, nil))
+}
+
+func (w *world) wishes(n int) {
+	w.Helper()
+	seed := uint64(time.Now().UnixNano())
+	w.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	w.run()
+	k := key("web")
+	for i := range n {
+		if r.IntN(6) == 0 {
+			w.removed(k, w.decide(k, events.Approved, nil))
+			continue
+		}
+		e := randomExposure(r, "web")
+		o := w.applied(k, w.decide(k, events.Approved, e))
+		w.Logf("wish %d: %d steps, %+v", i, len(o.Steps), o.Calls)
+		left, err := executor.Plan(w.Context(), w.cfg, []events.Exposure{*e}, true)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if len(left[0].Steps)+len(left[0].Problems) != 0 {
+			w.Fatalf("wish %d: after %q there is left %+v", i, o.Steps, left[0])
+		}
 	}
 }

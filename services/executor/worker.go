@@ -113,6 +113,9 @@ func (t *term) carryOut(ctx context.Context, j *job, r row) (sight, error) {
 		return s, err
 	}
 	steps := plan.Diff(j.desired, s.Observed)
+	if len(steps) == 0 {
+		steps = []plan.Step{step} // one too many stands
+	}
 	repair := t.cfg.Drift == DriftRepair
 	cause, err := t.sayDrift(ctx, *j, r, s, steps, repair)
 	if err != nil || !repair {
