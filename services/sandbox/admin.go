@@ -9,12 +9,11 @@ import (
 )
 
 // admin is for tests in other processes and for people, on the same loopback
-// listener and without a token:
+// listener and without a token. It gives no secret away:
 //
 //	GET, POST, DELETE /sandbox/faults     the faults; add one (a Fault); clear
 //	GET, DELETE       /sandbox/calls      the calls so far; forget them
 //	GET               /sandbox/endpoints  where traffic is taken (Endpoint)
-//	GET               /sandbox/clouds.yaml
 //	PUT               /sandbox/status     {"kind","id","status"}: force one
 //	PUT               /sandbox/pending    {"seconds"}: length of PENDING states
 //	DELETE            /sandbox/tokens     revoke all
@@ -22,10 +21,6 @@ func (c *Cloud) admin(w http.ResponseWriter, req *http.Request) {
 	out, err := c.adminCall(req)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	if raw, ok := out.([]byte); ok {
-		_, _ = w.Write(raw)
 		return
 	}
 	reply{status: http.StatusOK, body: out}.write(w)
@@ -52,8 +47,6 @@ func (c *Cloud) adminCall(req *http.Request) (any, error) {
 		return c.Calls(), nil
 	case "GET /sandbox/endpoints":
 		return c.Endpoints(), nil
-	case "GET /sandbox/clouds.yaml":
-		return c.CloudsYAML(), nil
 	case "PUT /sandbox/status":
 		var in struct{ Kind, ID, Status string }
 		if err := readJSON(req, &in); err != nil {

@@ -250,6 +250,10 @@ func TestRestart(t *testing.T) {
 	if rules := cl.must(200, "GET", "/l7policies", nil)["l7policies"].([]any)[0].(object)["rules"].([]any); len(rules) != 1 {
 		t.Errorf("rules after the restart: %v", rules)
 	}
+	cfg.Users = []User{{Entry: "x", Name: "x", Project: "x"}}
+	if _, err := Start(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "x of project x is not in the state file") {
+		t.Errorf("a user that the state does not know: %v", err)
+	}
 }
 
 func TestFaults(t *testing.T) {

@@ -138,15 +138,15 @@ func (f *front) connState(_ net.Conn, state http.ConnState) {
 // dial reaches a member: a node of Config.Nodes, or a loopback address. The
 // sandbox never leaves the machine.
 func (p *plane) dial(ctx context.Context, network string, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
-	real, ok := p.c.cfg.Nodes.resolve(network, to)
+	at, ok := p.c.cfg.Nodes.resolve(network, to)
 	if !ok {
 		if !to.Addr().IsLoopback() {
 			return nil, &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(to), Err: errors.New("no such node in the sandbox")}
 		}
-		real = to
+		at = to
 	}
 	d := net.Dialer{Timeout: timeout}
-	return d.DialContext(ctx, network, real.String())
+	return d.DialContext(ctx, network, at.String())
 }
 
 // connect dials members until one takes the connection, as HAProxy's

@@ -82,7 +82,14 @@ func (c *Cloud) claim(p netip.Prefix) error {
 	return nil
 }
 
-func (c *Cloud) claimAll() error {
+// refurnish is for a state that was found: its pools are claimed, and who is
+// configured must be known to it.
+func (c *Cloud) refurnish() error {
+	for _, want := range c.cfg.Users {
+		if count(c.state.Users, func(u *user) bool { return u.Name == want.Name && c.state.Projects[u.Project] == want.Project }) == 0 {
+			return fmt.Errorf("sandbox: Users: %s of project %s is not in the state file %s (delete it to begin with an empty cloud)", want.Name, want.Project, c.cfg.StateFile)
+		}
+	}
 	for _, s := range c.state.Subnets {
 		if err := c.claim(s.CIDR); err != nil {
 			return fmt.Errorf("sandbox: %w", err)

@@ -147,7 +147,7 @@ func (c *Cloud) graphListener(r *request, lb *loadBalancer, in map[string]any, p
 		if p, ok := in["redirect_pool"].(map[string]any); ok {
 			in["redirect_pool_id"] = pools[p["name"].(string)].ID
 		}
-		p, err := c.newPolicy(r, l, in, false)
+		p, err := c.newPolicy(r, l, in)
 		if err != nil {
 			return err
 		}

@@ -68,12 +68,12 @@ func (c *Cloud) showPolicy(p *l7Policy) object {
 	o["redirect_http_code"] = pointerOrNull(p.Code)
 	o["position"] = slices.Index(c.state.Listeners[p.Listener].Policies, p.ID) + 1
 	o["rules"] = ids(p.Rules)
-	return c.answer(o, policyPost, nil)
+	return c.answer(o, policyPost)
 }
 
 // sanitize makes a policy's action and targets consistent, as Octavia's
 // sanitize_l7policy_api_args does.
-func (p *l7Policy) sanitize(hasPool bool) error {
+func (p *l7Policy) sanitize() error {
 	wrong := func(msg string) error { return bad("Invalid L7 Policy arguments: %s", msg) }
 	switch p.Action {
 	case "REJECT":
@@ -85,7 +85,7 @@ func (p *l7Policy) sanitize(hasPool bool) error {
 		}
 		p.Pool, p.Prefix = "", ""
 	case "REDIRECT_TO_POOL":
-		if p.Pool == "" && !hasPool {
+		if p.Pool == "" {
 			return wrong("redirect_pool_id or redirect_pool must not be None")
 		}
 		p.URL, p.Prefix, p.Code = "", "", nil
@@ -115,13 +115,13 @@ func (c *Cloud) createPolicy(r *request) (int, any, error) {
 	if l.Protocol == "PROMETHEUS" {
 		return 0, nil, bad("Protocol PROMETHEUS listeners cannot have child objects.")
 	}
-	if err := c.checkTarget(r, l, in); err != nil {
+	if err := c.checkTarget(l, in); err != nil {
 		return 0, nil, err
 	}
 	if err := c.quota(l.Project, "l7policy", "L7 Policy", 1); err != nil {
 		return 0, nil, err
 	}
-	p, err := c.newPolicy(r, l, in, false)
+	p, err := c.newPolicy(r, l, in)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -133,7 +133,7 @@ func (c *Cloud) createPolicy(r *request) (int, any, error) {
 }
 
 // checkTarget: the pool of a policy must be there, and fit the listener.
-func (c *Cloud) checkTarget(r *request, l *listener, in map[string]any) error {
+func (c *Cloud) checkTarget(l *listener, in map[string]any) error {
 	id, ok := in["redirect_pool_id"].(string)
 	if !ok {
 		return nil
@@ -145,13 +145,13 @@ func (c *Cloud) checkTarget(r *request, l *listener, in map[string]any) error {
 	return fit(l.Protocol, p.Protocol)
 }
 
-func (c *Cloud) newPolicy(r *request, l *listener, in map[string]any, hasPool bool) (*l7Policy, error) {
+func (c *Cloud) newPolicy(r *request, l *listener, in map[string]any) (*l7Policy, error) {
 	p := &l7Policy{meta: created(r, l.Project, in), Listener: l.ID}
 	p.apply(in)
 	if rules, _ := in["rules"].([]map[string]any); len(rules) > maxRules {
 		return nil, octaviaError(409, "Too many rules on L7 policy %s", p.ID)
 	}
-	return p, p.sanitize(hasPool)
+	return p, p.sanitize()
 }
 
 func (c *Cloud) addPolicy(l *listener, p *l7Policy, in map[string]any) {
@@ -181,11 +181,11 @@ func (c *Cloud) updatePolicy(r *request) (int, any, error) {
 			next.Action = "REDIRECT_PREFIX"
 		}
 	}
-	if err := next.sanitize(false); err != nil {
+	if err := next.sanitize(); err != nil {
 		return 0, nil, err
 	}
 	l := c.state.Listeners[p.Listener]
-	if err := c.checkTarget(r, l, in); err != nil {
+	if err := c.checkTarget(l, in); err != nil {
 		return 0, nil, err
 	}
 	if err := c.lockListener(r, l); err != nil {

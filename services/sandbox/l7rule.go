@@ -69,7 +69,7 @@ func (c *Cloud) showRule(r *l7Rule) object {
 	o["key"] = orNull(r.Key)
 	o["value"] = r.Value
 	o["invert"] = r.Invert
-	return c.answer(o, rulePost, nil)
+	return c.answer(o, rulePost)
 }
 
 func (c *Cloud) newRule(r *request, p *l7Policy, in map[string]any) (*l7Rule, error) {

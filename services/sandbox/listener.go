@@ -123,7 +123,7 @@ func (c *Cloud) showListener(l *listener) object {
 	o["tls_ciphers"] = orNull(l.Ciphers)
 	o["tls_versions"] = listOrNull(l.TLSVersions)
 	o["alpn_protocols"] = listOrNull(l.ALPN)
-	return c.answer(o, listenerPost, nil)
+	return c.answer(o, listenerPost)
 }
 
 func (c *Cloud) createListener(r *request) (int, any, error) {

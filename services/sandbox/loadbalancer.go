@@ -89,7 +89,7 @@ func (c *Cloud) showLoadBalancer(lb *loadBalancer) object {
 	o["flavor_id"] = orNull(lb.Flavor)
 	o["vip_qos_policy_id"] = orNull(lb.QoS)
 	o["availability_zone"] = orNull(lb.Zone)
-	return c.answer(o, loadBalancerPost, nil)
+	return c.answer(o, loadBalancerPost)
 }
 
 func (c *Cloud) createLoadBalancer(r *request) (int, any, error) {

@@ -79,7 +79,7 @@ func (c *Cloud) showMember(m *member) object {
 	o["subnet_id"] = orNull(m.Subnet)
 	o["monitor_address"] = orNull(m.MonitorAddress)
 	o["monitor_port"] = pointerOrNull(m.MonitorPort)
-	return c.answer(o, memberPost, nil)
+	return c.answer(o, memberPost)
 }
 
 // reserved is the metadata address, which no member may have
@@ -251,12 +251,8 @@ func (c *Cloud) decodeBatch(r *request) ([]map[string]any, bool, error) {
 	if additive != "" && c.minor < 11 {
 		return nil, false, bad("Unknown argument: \"additive_only\"")
 	}
-	body := append(append([]byte(`{"members_":`), r.body...), '}')
-	if len(r.body) == 0 {
-		body = nil
-	}
-	s := schema{{name: "members", sub: memberPost, many: true}}
-	out, err := s.decode(body, argument{"members_", "members_"}, true, c.minor)
+	batch := schema{{name: "members", sub: memberPost, many: true}}
+	out, err := batch.root(r.body, "members_", true, c.minor)
 	if err != nil {
 		return nil, false, err
 	}

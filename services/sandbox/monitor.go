@@ -66,7 +66,7 @@ func (c *Cloud) showMonitor(m *monitor) object {
 	o["pools"] = ids([]string{m.Pool})
 	o["http_version"] = pointerOrNull(m.HTTPVersion)
 	o["domain_name"] = orNull(m.Domain)
-	return c.answer(o, monitorPost, nil)
+	return c.answer(o, monitorPost)
 }
 
 func isHTTP(kind string) bool { return kind == "HTTP" || kind == "HTTPS" }

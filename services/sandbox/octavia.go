@@ -157,15 +157,10 @@ func created(r *request, project string, in map[string]any) meta {
 }
 
 // answer strips what is newer than the API version played.
-func (c *Cloud) answer(o object, s schema, extra map[string]int) object {
+func (c *Cloud) answer(o object, s schema) object {
 	for _, f := range s {
 		if f.since > c.minor {
 			delete(o, f.name)
-		}
-	}
-	for name, since := range extra {
-		if since > c.minor {
-			delete(o, name)
 		}
 	}
 	return o

@@ -130,7 +130,7 @@ func (p *plane) apply(id string) {
 			continue
 		}
 		s, stays := want[key]
-		if !stays || (s.protocol == "HTTP") != (f.settings.Load().protocol == "HTTP") {
+		if !stays || f.err != nil || (s.protocol == "HTTP") != (f.settings.Load().protocol == "HTTP") {
 			f.close()
 			delete(p.fronts, key)
 			continue

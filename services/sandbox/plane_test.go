@@ -2,12 +2,15 @@ package sandbox
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -340,6 +343,84 @@ func TestPersistence(t *testing.T) {
 		}
 		if by != first || strings.HasPrefix(by, "node-3") {
 			t.Errorf("request %d went to %s, the first to %s", i, by, first)
+		}
+	}
+}
+
+// A restart opens the same ports on the same addresses; meanwhile nobody else
+// may use the pools.
+func TestPlaneAfterRestart(t *testing.T) {
+	n := nodes(t, nodeAt(1, 30080, "TCP"))
+	cfg := Config{DataPlane: true, Nodes: n, StateFile: filepath.Join(t.TempDir(), "state.json")}
+	first, err := Start(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lb := logIn(t, first, "sandbox").expose(object{"listeners": []object{{"protocol": "HTTP", "protocol_port": 8080, "default_pool": poolOf("p", "HTTP", memberOf(1, 30080, nil))}}})
+	id := lb["id"].(string)
+	if _, err := Start(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "another sandbox") {
+		t.Errorf("a second sandbox on the same state: %v", err)
+	}
+	before, _ := first.Endpoint(id, 8080)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := net.Dial("tcp", before.String()); err == nil {
+		conn.Close()
+		t.Error("a closed sandbox takes traffic")
+	}
+	second := start(t, cfg)
+	if after, _ := second.Endpoint(id, 8080); after != before {
+		t.Errorf("endpoint %s before, %s after", before, after)
+	}
+	if status, body, _ := get(t, second, id, 8080, "x", "/"); status != 200 {
+		t.Errorf("after the restart: %d %s", status, body)
+	}
+}
+
+func TestBalancer(t *testing.T) {
+	member := func(id string, weight int, status string, backup bool) target {
+		out := target{id: id, weight: weight, backup: backup, status: new(atomic.Pointer[string]), active: new(atomic.Int64)}
+		if status != "" {
+			out.status.Store(&status)
+		}
+		return out
+	}
+	client := netip.MustParseAddrPort("10.9.9.9:1234")
+	tests := []struct {
+		name, algorithm string
+		targets         []target
+		want            map[string]int // of 12 picks
+	}{
+		{"by weight", "ROUND_ROBIN", []target{member("a", 1, online, false), member("b", 2, online, false)}, map[string]int{"a": 4, "b": 8}},
+		{"weight 0 drains", "ROUND_ROBIN", []target{member("a", 1, online, false), member("b", 0, online, false)}, map[string]int{"a": 12}},
+		{"down", "ROUND_ROBIN", []target{member("a", 1, Error, false), member("b", 1, online, false)}, map[string]int{"b": 12}},
+		{"not checked yet", "ROUND_ROBIN", []target{member("a", 1, "", false)}, map[string]int{"a": 12}},
+		{"backup waits", "ROUND_ROBIN", []target{member("a", 1, online, false), member("b", 1, online, true)}, map[string]int{"a": 12}},
+		{"backup serves", "ROUND_ROBIN", []target{member("a", 1, Error, false), member("b", 1, online, true)}, map[string]int{"b": 12}},
+		{"least connections", "LEAST_CONNECTIONS", []target{member("a", 1, online, false), member("b", 1, online, false)}, map[string]int{"a": 6, "b": 6}},
+		{"nobody", "ROUND_ROBIN", nil, map[string]int{}},
+	}
+	for _, tt := range tests {
+		b := newBalancer()
+		b.update(tt.algorithm, nil, tt.targets)
+		got := map[string]int{}
+		for range 12 {
+			if t, ok := b.pick(client, "", nil); ok {
+				t.active.Add(1)
+				got[t.id]++
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	b := newBalancer()
+	b.update("SOURCE_IP", nil, []target{member("a", 1, online, false), member("b", 1, online, false), member("c", 1, online, false)})
+	first, _ := b.pick(client, "", nil)
+	for port := range uint16(20) {
+		if again, _ := b.pick(netip.AddrPortFrom(client.Addr(), port), "", nil); again.id != first.id {
+			t.Errorf("SOURCE_IP went to %s, then to %s", first.id, again.id)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (c *Cloud) showPool(p *pool) object {
 	o["tls_ciphers"] = orNull(p.Ciphers)
 	o["tls_versions"] = listOrNull(p.TLSVersions)
 	o["alpn_protocols"] = listOrNull(p.ALPN)
-	return c.answer(o, poolPost, nil)
+	return c.answer(o, poolPost)
 }
 
 func (c *Cloud) createPool(r *request) (int, any, error) {

@@ -158,7 +158,7 @@ func (pr *probe) check(ctx context.Context, e examination) error {
 }
 
 // unverified is HAProxy's "check-ssl verify none".
-var unverified = &tls.Config{InsecureSkipVerify: true}
+var unverified = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // as Octavia has it
 
 // silence is how long a UDP port is listened to for an ICMP "unreachable".
 const silence = 200 * time.Millisecond

@@ -53,6 +53,7 @@ func newProxy(f *front) *proxy {
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := p.f.settings.Load()
+	s.counters.in.Add(max(0, r.ContentLength))
 	d := s.table.Route(l7.Request{Host: r.Host, Path: rawPath(r), Query: r.URL.RawQuery, Header: r.Header})
 	switch {
 	case d.Location != "":

@@ -67,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Cloud, error) {
 	}
 	c.state, c.saver.path = st, cfg.StateFile
 	if found {
-		err = c.claimAll()
+		err = c.refurnish()
 	} else {
 		err = c.furnish()
 	}

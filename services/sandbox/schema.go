@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,13 +63,26 @@ func (e invalidError) Error() string {
 // error words: name is the Python argument, key the one attribute of the body.
 type argument struct{ name, key string }
 
-// decode reads a request's body by its schema. create fills in defaults.
+// decode reads a body that has its object below a key. create fills in defaults.
 func (s schema) decode(body []byte, arg argument, create bool, minor int) (map[string]any, error) {
+	out, err := schema{{name: arg.key, sub: s}}.root(body, arg.name, create, minor)
+	if err != nil {
+		return nil, err
+	}
+	in, ok := out[arg.key].(map[string]any)
+	if !ok {
+		return nil, broken("'UnsetType' object has no attribute 'project_id'")
+	}
+	return in, nil
+}
+
+// root reads a whole body.
+func (s schema) root(body []byte, arg string, create bool, minor int) (map[string]any, error) {
 	if len(body) == 0 {
-		return nil, bad("Missing argument: \"%s\"", arg.name)
+		return nil, bad("Missing argument: \"%s\"", arg)
 	}
 	var raw any
-	d := json.NewDecoder(strings.NewReader(string(body)))
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if err := d.Decode(&raw); err != nil {
 		return nil, bad("Request is not in valid JSON format")
@@ -77,20 +91,15 @@ func (s schema) decode(body []byte, arg argument, create bool, minor int) (map[s
 	if !ok {
 		return nil, broken("'%s' object has no attribute 'keys'", pyType(raw))
 	}
-	root := schema{{name: arg.key, sub: s}}
-	out, err := root.object(arg.name, top, create, minor)
+	out, err := s.object(arg, top, create, minor)
 	var conv conversionError
 	switch {
 	case errors.As(err, &conv):
-		return nil, bad("%s", invalidError{arg.name, raw, conv.reason}.Error())
+		return nil, bad("%s", invalidError{arg, raw, conv.reason}.Error())
 	case err != nil:
 		return nil, bad("%s", err.Error())
 	}
-	in, ok := out[arg.key].(map[string]any)
-	if !ok {
-		return nil, broken("'UnsetType' object has no attribute 'project_id'")
-	}
-	return in, nil
+	return out, nil
 }
 
 func (s schema) object(path string, in map[string]any, create bool, minor int) (map[string]any, error) {

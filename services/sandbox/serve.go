@@ -37,13 +37,20 @@ type calls struct {
 	list []Call
 }
 
+// maxCalls bounds what is remembered of calls: the older half goes.
+const maxCalls = 1 << 16
+
 func (c *calls) add(call Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.list) == maxCalls {
+		c.list = append([]Call(nil), c.list[maxCalls/2:]...)
+	}
 	c.list = append(c.list, call)
 }
 
-// Calls are the requests since the start or the last ResetCalls, oldest first.
+// Calls are the requests since the start or the last ResetCalls, oldest first:
+// at most the last 65,536.
 func (c *Cloud) Calls() []Call {
 	c.calls.mu.Lock()
 	defer c.calls.mu.Unlock()

@@ -55,11 +55,11 @@ func TestRules(t *testing.T) {
 }
 
 func TestOrder(t *testing.T) {
-	any := []Rule{{Type: "PATH", Compare: "STARTS_WITH", Value: "/"}}
-	pool := Policy{ID: "pool", Position: 1, Action: "REDIRECT_TO_POOL", Pool: "a", Rules: any}
-	prefix := Policy{ID: "prefix", Position: 2, Action: "REDIRECT_PREFIX", Prefix: "https://x", Code: 308, Rules: any}
-	url := Policy{ID: "url", Position: 3, Action: "REDIRECT_TO_URL", URL: "https://y/", Rules: any}
-	reject := Policy{ID: "reject", Position: 4, Action: "REJECT", Rules: any}
+	always := []Rule{{Type: "PATH", Compare: "STARTS_WITH", Value: "/"}}
+	pool := Policy{ID: "pool", Position: 1, Action: "REDIRECT_TO_POOL", Pool: "a", Rules: always}
+	prefix := Policy{ID: "prefix", Position: 2, Action: "REDIRECT_PREFIX", Prefix: "https://x", Code: 308, Rules: always}
+	url := Policy{ID: "url", Position: 3, Action: "REDIRECT_TO_URL", URL: "https://y/", Rules: always}
+	reject := Policy{ID: "reject", Position: 4, Action: "REJECT", Rules: always}
 	tests := []struct {
 		name     string
 		policies []Policy
@@ -71,7 +71,7 @@ func TestOrder(t *testing.T) {
 		{"302 if not said", []Policy{url, pool}, "d", Decision{Policy: "url", Status: 302, Location: "https://y/"}},
 		{"then pools", []Policy{pool}, "d", Decision{Policy: "pool", Pool: "a"}},
 		{"without rules: ignored", []Policy{{Action: "REJECT"}}, "d", Decision{Pool: "d"}},
-		{"without a pool: ignored", []Policy{{Action: "REDIRECT_TO_POOL", Rules: any}}, "d", Decision{Pool: "d"}},
+		{"without a pool: ignored", []Policy{{Action: "REDIRECT_TO_POOL", Rules: always}}, "d", Decision{Pool: "d"}},
 		{"nothing at all", nil, "", Decision{Status: 503}},
 	}
 	for _, tt := range tests {
