@@ -53,9 +53,6 @@ func (w *watcher) refuse(ctx context.Context, k events.Key, r translate.Result, 
 func (w *watcher) publish(ctx context.Context, k events.Key, p publication) error {
 	e := events.New("/watcher/"+w.config.Cluster, p.cloud, k, p.payload, p.previous.name(), nil, time.Now())
 	ack, err := w.bus.Publish(ctx, e, bus.ExpectLast(p.previous.sequence))
-	if errors.Is(err, bus.ErrConflict) && w.forgotten(ctx, p.previous) {
-		ack, err = w.bus.Publish(ctx, e, bus.ExpectLast(0))
-	}
 	if err != nil {
 		return fmt.Errorf("publish %s of %s: %w", e.Type(), k, err)
 	}
@@ -75,11 +72,4 @@ func (w *watcher) publish(ctx context.Context, k events.Key, p publication) erro
 	}
 	line.Str("change", e.Change).Str("key", k.String()).Str("stage", string(p.payload.Stage())).Str("cloud", p.cloud).Bool("duplicate", ack.Duplicate).Msg(message)
 	return nil
-}
-
-// forgotten says whether a row has outlived its event in the history, which
-// then has no last sequence for its subject.
-func (w *watcher) forgotten(ctx context.Context, r row) bool {
-	first, _, err := w.bus.History(ctx)
-	return err == nil && r.there() && r.sequence < first
 }
