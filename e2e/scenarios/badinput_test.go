@@ -1,11 +1,13 @@
 package scenarios
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,47 +134,95 @@ func (w *world) badEvents(t *testing.T, port int) {
 	}
 	defer nc.Close()
 	k := events.Key{Cluster: harness.ClusterName, Kind: events.KindService, Namespace: "bad", Name: "events"}
-	subject := events.Subject(events.StageRequested, harness.CloudName, k)
-	header := func(typ, subject string) nats.Header {
-		return nats.Header{"ce-specversion": {"1.0"}, "ce-id": {typ + subject}, "ce-source": {"/e2e"}, "ce-type": {typ},
-			"ce-subject": {subject}, "ce-changeid": {"x"}, "ce-cloud": {harness.CloudName}, "content-type": {"application/json"}}
-	}
-	requested := events.TypePrefix + "requested.v1"
 	other := k
 	other.Cluster = "green"
-	for name, m := range map[string]*nats.Msg{
-		"no CloudEvent":        {Data: []byte("hello")},
-		"no JSON":              {Header: header(requested, k.String()), Data: []byte("{")},
-		"an unknown type":      {Header: header(events.TypePrefix+"dreamt.v1", k.String()), Data: []byte("{}")},
-		"5 MB":                 {Header: header(requested, k.String()+"x"), Data: []byte(`"` + strings.Repeat("x", 5<<20) + `"`)},
-		"for another cluster":  {Header: header(requested, other.String()), Data: []byte(`{"object":{},"digest":""}`)},
-		"sealed by nobody":     {Header: header(events.TypePrefix+"withdrawn.v1", k.String()), Data: []byte(`{"object":{},"digest":"sha256:0"}`)},
-		"an approval unsigned": {Subject: events.Subject(events.StageDecided, harness.CloudName, k), Header: header(events.TypePrefix+"approved.v1", k.String()), Data: []byte(`{"verdict":"approved","wish":"x","digest":"y","policy":{"bundle":"z","digest":"z"},"signature":{"key":"","value":""}}`)},
-	} {
-		if m.Subject == "" {
-			m.Subject = subject
-		}
-		if _, err := nc.RequestMsg(m, harness.Patience); err != nil {
-			t.Fatalf("publish %s: %v", name, err)
-		}
+	bad := []struct {
+		verb string // of the event type; empty: no CloudEvent
+		key  events.Key
+		data string
+		says string
+	}{
+		{"", k, "hello", "no CloudEvent"},
+		{"requested", k, "{", "JSON"},
+		{"requested", k, `"` + strings.Repeat("x", 5<<20) + `"`, "cannot unmarshal string"},
+		{"withdrawn", other, tombstone(t), "belongs on fleet.requested.default.green."},
+		{"dreamt", k, "{}", "is unknown"},
+		{"withdrawn", k, `{"object":{},"digest":"sha256:0"}`, "digest"},
+	}
+	for _, b := range bad {
+		send(t, nc, events.StageRequested, k, b.verb, b.key, b.data)
 	}
 	harness.Eventually(t, "what is no event is on record", func() error {
 		all, err := w.Auditor.Of(k)
 		if err != nil {
 			return err
 		}
-		n := 0
+		var reasons []string
 		for _, e := range all {
 			if e.Verdict == "undecodable" {
-				n++
+				reasons = append(reasons, e.Reason)
 			}
 		}
-		if n != 6 {
-			return fmt.Errorf("%d of 6", n)
+		if len(reasons) != len(bad) {
+			return fmt.Errorf("%d of %d: %q", len(reasons), len(bad), reasons)
+		}
+		for i, b := range bad {
+			if !strings.Contains(reasons[i], b.says) {
+				t.Errorf("%.60s: %q, want a reason that names %q", b.data, reasons[i], b.says)
+			}
 		}
 		return nil
 	})
+	w.forgery(t, nc)
 	w.exposing(t, "after-events")
+}
+
+// forgery publishes an approval that policy never gave.
+func (w *world) forgery(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	k := events.Key{Cluster: harness.ClusterName, Kind: events.KindService, Namespace: "bad", Name: "forged"}
+	wish := events.Exposure{Key: k, UID: "1", Cloud: harness.CloudName,
+		Listeners: []events.Listener{{Protocol: events.TCP, Port: 22, Backend: "ssh"}},
+		Backends:  []events.Backend{{Name: "ssh", Protocol: events.TCP, Members: []events.Member{{Address: w.Cloud.Nodes[0], Port: 22}}}}}
+	approval, err := json.Marshal(events.Decided{Verdict: events.Approved, Wish: "none", Exposure: &wish}.Seal(k))
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, nc, events.StageDecided, k, "approved", k, string(approval))
+	harness.Eventually(t, "an approval without a signature is refused", func() error {
+		all, err := w.Auditor.Of(k)
+		if err == nil && !slices.ContainsFunc(all, func(e harness.Event) bool {
+			return e.Verdict == string(events.Failed) && strings.Contains(string(e.Payload), "trusted-keys")
+		}) {
+			err = fmt.Errorf("%+v", all)
+		}
+		return err
+	})
+	w.Exact(t)
+}
+
+func tombstone(t *testing.T) string {
+	t.Helper()
+	text, err := json.Marshal(events.Requested{}.Seal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// send publishes on the subject of one key a message that says it is of another,
+// and waits until the stream has it.
+func send(t *testing.T, nc *nats.Conn, stage events.Stage, on events.Key, verb string, of events.Key, data string) {
+	t.Helper()
+	m := &nats.Msg{Subject: events.Subject(stage, harness.CloudName, on), Data: []byte(data)}
+	if verb != "" {
+		m.Header = nats.Header{"ce-specversion": {"1.0"}, "ce-id": {token()}, "ce-source": {"/e2e"}, "ce-type": {events.TypePrefix + verb + ".v1"},
+			"ce-subject": {of.String()}, "ce-time": {"2026-01-02T03:04:05Z"}, "ce-changeid": {"x"}, "ce-cloud": {harness.CloudName},
+			"content-type": {"application/json"}}
+	}
+	if _, err := nc.RequestMsg(m, harness.Patience); err != nil {
+		t.Fatalf("publish %s of %s: %v", verb, of, err)
+	}
 }
 
 // badBundle breaks the bundle: the one before it stays in force.
