@@ -279,7 +279,7 @@ func TestTakeover(t *testing.T) {
 
 // TestTogether: twenty at once take hardly longer than one.
 func TestTogether(t *testing.T) {
-	w := newWorld(t, sandbox.Config{Pending: 2 * time.Second})
+	w := quietWorld(t, sandbox.Config{Pending: 2 * time.Second})
 	w.run()
 	begin := time.Now()
 	k := key("one")

@@ -36,7 +36,15 @@ type world struct {
 	patience time.Duration
 }
 
+// newWorld is a world with a sandbox, for a test that runs beside others.
 func newWorld(t *testing.T, c sandbox.Config) *world {
+	t.Helper()
+	t.Parallel()
+	return quietWorld(t, c)
+}
+
+// quietWorld is one for a test that takes times and runs alone.
+func quietWorld(t *testing.T, c sandbox.Config) *world {
 	t.Helper()
 	cloud, err := sandbox.Start(t.Context(), c)
 	if err != nil {
