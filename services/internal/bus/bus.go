@@ -61,12 +61,15 @@ type Bus struct {
 
 	mu       sync.Mutex
 	restored chan struct{} // closed at the next reconnect
+	unstored error         // why the last write was not stored; nil: it was
+	tried    time.Time     // when that was
 }
 
 const (
 	connectTimeout = 5 * time.Second
 	requestTimeout = 5 * time.Second
 	readyTimeout   = time.Second
+	unstoredAge    = 5 * time.Minute // after which a failed write that nobody repeats says nothing any more
 	reconnectWait  = 250 * time.Millisecond
 	reconnectMax   = 5 * time.Second
 )
@@ -153,7 +156,15 @@ func (b *Bus) reconnects() <-chan struct{} {
 // Close ends the connection. Watch, Consume and leases of this bus end with an error.
 func (b *Bus) Close() { b.nc.Close() }
 
-// Ready is nil while the server is connected and both streams answer.
+// wrote remembers whether the server stored what it was given.
+func (b *Bus) wrote(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unstored, b.tried = err, time.Now()
+}
+
+// Ready is nil while the server is connected, both streams answer, and the last
+// write was stored: a server whose disk is full still answers what is read.
 func (b *Bus) Ready() error {
 	if !b.nc.IsConnected() {
 		return fmt.Errorf("bus: connection is %s, reconnecting", b.nc.Status())
@@ -167,6 +178,11 @@ func (b *Bus) Ready() error {
 			}
 			return fmt.Errorf("bus: stream %s does not answer: %w", name, err)
 		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unstored != nil && time.Since(b.tried) < unstoredAge {
+		return fmt.Errorf("bus: the server does not store what is published: %w: check its disk, its JetStream limits and its log", b.unstored)
 	}
 	return nil
 }

@@ -130,6 +130,12 @@ func (l *Lease) write(ctx context.Context, c claim, expected uint64) (uint64, er
 	}
 	ack, err := l.b.js.PublishMsg(ctx, &nats.Msg{Subject: l.subject, Data: data},
 		jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithExpectStream(LeaseStream), jetstream.WithRetryAttempts(0))
+	if conflict(err) {
+		return 0, err
+	}
+	if err == nil || !errors.Is(context.Cause(ctx), context.Canceled) {
+		l.b.wrote(err)
+	}
 	if err != nil {
 		return 0, storageError(err)
 	}

@@ -146,10 +146,14 @@ func (b *Bus) send(ctx context.Context, msg *nats.Msg, opts []jetstream.PublishO
 		ack, err := b.js.PublishMsg(try, msg, append(slices.Clone(opts), jetstream.WithRetryAttempts(0))...)
 		cancel()
 		if err == nil {
+			b.wrote(nil)
 			return Ack{Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
 		}
 		if conflict(err) {
 			return Ack{}, fmt.Errorf("%w (%w)", ErrConflict, err)
+		}
+		if ctx.Err() == nil {
+			b.wrote(err)
 		}
 		if !unanswered(err) {
 			return Ack{}, storageError(err)

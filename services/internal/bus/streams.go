@@ -26,6 +26,12 @@ type Streams struct {
 	MaxBytes        int64         `yaml:"max-bytes"`        // of HISTORY; 0: no limit of its own
 	Replicas        int           `yaml:"replicas"`         // 1, 3 or 5; 0: 1
 	DuplicateWindow time.Duration `yaml:"duplicate-window"` // in which an event id is stored once; 0: 2 minutes
+
+	// LazyState makes a new STATE of one that does not wait for the disk. What a
+	// crash takes from its end is sourced from HISTORY again, so that HISTORY has
+	// to keep what is younger than the server's sync_interval (2 minutes). For a
+	// server that is never to be replicated: the choice is for good.
+	LazyState bool `yaml:"-"`
 }
 
 const defaultDuplicateWindow = 2 * time.Minute
@@ -56,6 +62,8 @@ func (s Streams) Validate() error {
 		return fmt.Errorf("streams: max-bytes %d is negative", s.MaxBytes)
 	case s.Replicas < 1 || s.Replicas > 5:
 		return fmt.Errorf("streams: replicas %d is not in 1-5", s.Replicas)
+	case s.LazyState && s.Replicas > 1:
+		return fmt.Errorf("streams: replicas is %d, but a lazy STATE cannot be replicated", s.Replicas)
 	case s.MaxAge > 0 && s.DuplicateWindow > s.MaxAge:
 		return fmt.Errorf("streams: duplicate-window %s is longer than max-age %s", s.DuplicateWindow, s.MaxAge)
 	}
@@ -73,25 +81,26 @@ func (b *Bus) EnsureStreams(ctx context.Context, s Streams) error {
 	for _, c := range []struct {
 		name   string
 		adjust func(*jetstream.StreamConfig)
+		fresh  jetstream.StreamConfig // what can be set at creation only
 	}{
-		{HistoryStream, s.history}, {StateStream, s.state}, {LeaseStream, s.leases},
+		{HistoryStream, s.history, jetstream.StreamConfig{}},
+		{StateStream, s.state, jetstream.StreamConfig{PersistMode: s.statePersistence()}},
+		// Tokens grow even if the bucket is deleted and made again.
+		{LeaseStream, s.leases, jetstream.StreamConfig{FirstSeq: uint64(time.Now().UnixMilli())}},
 	} {
-		if err := b.ensure(ctx, c.name, c.adjust); err != nil {
+		if err := b.ensure(ctx, c.name, c.adjust, c.fresh); err != nil {
 			return fmt.Errorf("bus: stream %s: %w", c.name, storageError(err))
 		}
 	}
 	return nil
 }
 
-func (b *Bus) ensure(ctx context.Context, name string, adjust func(*jetstream.StreamConfig)) error {
+func (b *Bus) ensure(ctx context.Context, name string, adjust func(*jetstream.StreamConfig), fresh jetstream.StreamConfig) error {
 	have, err := b.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		c := jetstream.StreamConfig{Name: name}
-		if name == LeaseStream { // tokens grow even if the bucket is deleted and made again
-			c.FirstSeq = uint64(time.Now().UnixMilli())
-		}
-		adjust(&c)
-		_, err = b.js.CreateStream(ctx, c)
+		fresh.Name = name
+		adjust(&fresh)
+		_, err = b.js.CreateStream(ctx, fresh)
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return err
 		}
@@ -137,6 +146,15 @@ func (s Streams) state(c *jetstream.StreamConfig) {
 	c.Replicas = s.Replicas
 	c.Duplicates = 0
 	c.AllowDirect = true
+}
+
+// statePersistence keeps STATE from waiting for the disk a second time for what
+// HISTORY has on disk already.
+func (s Streams) statePersistence() jetstream.PersistModeType {
+	if s.LazyState {
+		return jetstream.AsyncPersistMode
+	}
+	return jetstream.DefaultPersistMode
 }
 
 // leases allows no direct gets: every read is answered by the leader.
