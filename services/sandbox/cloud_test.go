@@ -460,11 +460,20 @@ func TestThousand(t *testing.T) {
 	}
 }
 
+// The cost of a whole create and its settling, on a cloud that grows with them.
 func BenchmarkWholeCreate(b *testing.B) {
-	c := start(b, Config{VIPs: netip.MustParsePrefix("127.64.0.0/12")})
-	cl := logIn(b, c, "sandbox")
-	body := whole(cl.subnet(), nil)
-	for b.Loop() {
-		cl.must(http.StatusCreated, "POST", "/loadbalancers", body)
+	for _, saved := range []bool{false, true} {
+		b.Run(fmt.Sprintf("saved=%v", saved), func(b *testing.B) {
+			cfg := Config{VIPs: netip.MustParsePrefix("127.64.0.0/12")}
+			if saved {
+				cfg.StateFile = filepath.Join(b.TempDir(), "state.json")
+			}
+			c := start(b, cfg)
+			cl := logIn(b, c, "sandbox")
+			body := whole(cl.subnet(), nil)
+			for b.Loop() {
+				cl.must(http.StatusCreated, "POST", "/loadbalancers", body)
+			}
+		})
 	}
 }

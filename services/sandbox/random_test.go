@@ -27,11 +27,11 @@ func TestRandomCalls(t *testing.T) {
 				rt.Fatalf("%s %s %v: %d %v", method, path, body, status, out)
 			}
 			if rapid.Bool().Draw(rt, "settle") {
-				settleAll(c)
+				settle(rt, c)
 			}
 			whyBroken(rt, c)
 		}
-		settleAll(c)
+		settle(rt, c)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, lb := range c.state.LoadBalancers {
@@ -47,13 +47,9 @@ func TestRandomCalls(t *testing.T) {
 	})
 }
 
-func settleAll(c *Cloud) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id, t := range c.timers {
-		t.Stop()
-		delete(c.timers, id)
-		c.settle(id)
+func settle(t *rapid.T, c *Cloud) {
+	if err := c.Settle(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -44,6 +44,20 @@ func (c *Cloud) settleLater(id string) {
 	c.timers[id] = t
 }
 
+// Settle ends the PENDING states of all load balancers at once, for tests that
+// play with a long Pending. What SetStatus made pending stays.
+func (c *Cloud) Settle() error {
+	c.mu.Lock()
+	for id, t := range c.timers {
+		t.Stop()
+		delete(c.timers, id)
+		c.settle(id)
+	}
+	version := c.changed()
+	c.mu.Unlock()
+	return c.saver.save(version, c.snapshot)
+}
+
 // settle ends every PENDING state of a load balancer and its children, but for
 // what is stuck.
 func (c *Cloud) settle(id string) {
