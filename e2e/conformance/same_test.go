@@ -101,7 +101,7 @@ func shape(v any, at string, into map[string]bool) {
 
 // report is how a step's answer is compared and recorded.
 func (c *cloud) report(s step, status int, answer any) string {
-	var what any = c.same(answer)
+	what := c.same(answer)
 	if s.shape {
 		paths := map[string]bool{}
 		shape(answer, "", paths)

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"errors"
 	"math"
 	"net/url"
 	"regexp"
@@ -68,14 +67,14 @@ func alpn(v any, _ int) (any, error) {
 	case "h2", "http/1.1", "http/1.0":
 		return v, nil
 	}
-	return nil, errors.New("Value should be a valid ALPN protocol ID")
+	return nil, reason("Value should be a valid ALPN protocol ID")
 }
 
 func absoluteURL(v any, _ int) (any, error) {
 	s, _ := v.(string)
 	u, err := url.Parse(s)
 	if err != nil || noURL.MatchString(s) || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("Value must be a valid URL string")
+		return nil, reason("Value must be a valid URL string")
 	}
 	return s, nil
 }
@@ -84,7 +83,7 @@ func urlPath(v any, _ int) (any, error) {
 	s, _ := v.(string)
 	u, err := url.Parse(s)
 	if err != nil || !strings.HasPrefix(s, "/") || strings.ContainsAny(s, " \t\r\n") || u.Host != "" {
-		return nil, errors.New("Value must be a valid URL Path string")
+		return nil, reason("Value must be a valid URL Path string")
 	}
 	return s, nil
 }

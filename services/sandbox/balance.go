@@ -154,7 +154,7 @@ func hashed(fit []target, key []byte) target {
 		total += t.weight
 	}
 	h := fnv.New32a()
-	h.Write(key)
+	_, _ = h.Write(key) // never fails (hash.Hash)
 	at := int(h.Sum32() % uint32(total))
 	for _, t := range fit {
 		if at -= t.weight; at < 0 {

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -15,10 +14,10 @@ func text(limit int) check {
 	return func(v any, _ int) (any, error) {
 		s, ok := v.(string)
 		if !ok {
-			return nil, errors.New("Value should be string")
+			return nil, reason("Value should be string")
 		}
 		if limit > 0 && len([]rune(s)) > limit {
-			return nil, fmt.Errorf("Value should have a maximum character requirement of %d", limit)
+			return nil, reason(fmt.Sprintf("Value should have a maximum character requirement of %d", limit))
 		}
 		return s, nil
 	}
@@ -29,7 +28,7 @@ func pattern(limit int, shown string, re *regexp.Regexp) check {
 	return func(v any, minor int) (any, error) {
 		got, err := length(v, minor)
 		if err == nil && !re.MatchString(got.(string)) {
-			return nil, fmt.Errorf("Value should match the pattern %s", shown)
+			return nil, reason(fmt.Sprintf("Value should match the pattern %s", shown))
 		}
 		return got, err
 	}
@@ -40,7 +39,7 @@ var uuidForm = regexp.MustCompile(`^(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[
 func id(v any, _ int) (any, error) {
 	s, ok := v.(string)
 	if !ok || !uuidForm.MatchString(s) {
-		return nil, errors.New("Value should be UUID format")
+		return nil, reason("Value should be UUID format")
 	}
 	h := strings.ToLower(strings.ReplaceAll(s, "-", ""))
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], nil
@@ -53,10 +52,10 @@ func integer(least, most int) check {
 			return nil, err
 		}
 		if n < least {
-			return nil, fmt.Errorf("Value should be greater or equal to %d", least)
+			return nil, reason(fmt.Sprintf("Value should be greater or equal to %d", least))
 		}
 		if n > most {
-			return nil, fmt.Errorf("Value should be lower or equal to %d", most)
+			return nil, reason(fmt.Sprintf("Value should be lower or equal to %d", most))
 		}
 		return n, nil
 	}
@@ -92,7 +91,7 @@ func enum(words ...string) check {
 		if s, ok := v.(string); ok && slices.Contains(known, s) {
 			return s, nil
 		}
-		return nil, errors.New("Value should be one of: " + strings.Join(known, ", "))
+		return nil, reason("Value should be one of: " + strings.Join(known, ", "))
 	}
 }
 
@@ -103,7 +102,7 @@ func intEnum(numbers ...int) check {
 			return nil, err
 		}
 		if !slices.Contains(numbers, n) {
-			return nil, errors.New("Value should be one of: " + strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ", "), "[]"))
+			return nil, reason("Value should be one of: " + strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ", "), "[]"))
 		}
 		return n, nil
 	}
@@ -131,7 +130,7 @@ func httpVersion(v any, _ int) (any, error) {
 func address(v any, _ int) (any, error) {
 	s, ok := v.(string)
 	if _, err := netip.ParseAddr(s); !ok || err != nil {
-		return nil, errors.New("Value should be IPv4 or IPv6 format")
+		return nil, reason("Value should be IPv4 or IPv6 format")
 	}
 	return s, nil
 }
@@ -143,7 +142,7 @@ func cidr(v any, _ int) (any, error) {
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return nil, errors.New("Value should be IPv4 or IPv6 CIDR format")
+		return nil, reason("Value should be IPv4 or IPv6 CIDR format")
 	}
 	return p.Masked().String(), nil
 }
@@ -175,7 +174,7 @@ func dictionary(v any, _ int) (any, error) {
 	for k, item := range in {
 		s, ok := item.(string)
 		if !ok {
-			return nil, errors.New("Value should be string")
+			return nil, reason("Value should be string")
 		}
 		out[k] = s
 	}

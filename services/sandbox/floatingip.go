@@ -153,7 +153,7 @@ func (c *Cloud) createFloatingIP(r *request) (int, any, error) {
 		return 0, nil, neutronError(409, "IpAddressGenerationFailure", "No more IP addresses available on network %s.", net.ID)
 	}
 	f.Address = a.String()
-	if err := c.associate(r, f, in); err != nil {
+	if err := c.associate(f, in); err != nil {
 		return 0, nil, err
 	}
 	c.state.Floating[f.ID] = f
@@ -162,7 +162,7 @@ func (c *Cloud) createFloatingIP(r *request) (int, any, error) {
 }
 
 // associate puts a floating IP to the port of a body, or takes it off.
-func (c *Cloud) associate(r *request, f *floatingIP, in map[string]any) error {
+func (c *Cloud) associate(f *floatingIP, in map[string]any) error {
 	v, given := in["port_id"]
 	if !given {
 		return nil
@@ -192,7 +192,7 @@ func (c *Cloud) updateFloatingIP(r *request, f *floatingIP) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := c.associate(r, f, in); err != nil {
+	if err := c.associate(f, in); err != nil {
 		return 0, nil, err
 	}
 	if d, ok := in["description"].(string); ok {

@@ -54,7 +54,7 @@ func (c *Cloud) policies(r *request) (int, any, error) {
 }
 
 func (c *Cloud) lockListener(r *request, l *listener, more ...*meta) error {
-	return c.lock(r, c.state.LoadBalancers[l.LoadBalancer], "Load Balancer", append(more, &l.meta)...)
+	return c.lock(r, c.state.LoadBalancers[l.LoadBalancer], append(more, &l.meta)...)
 }
 
 func (c *Cloud) showPolicy(p *l7Policy) object {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"regexp"
 	"regexp/syntax"
 	"strconv"
@@ -223,8 +224,8 @@ func checkRegex(expr string) error {
 		return wrongRule("Unable to parse regular expression: contains control characters")
 	}
 	_, err := syntax.Parse(expr, syntax.Perl)
-	e, ok := err.(*syntax.Error)
-	if !ok {
+	var e *syntax.Error
+	if !errors.As(err, &e) {
 		return nil
 	}
 	told := func(format string, args ...any) error {

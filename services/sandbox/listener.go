@@ -75,7 +75,7 @@ func (c *Cloud) listeners(r *request) (int, any, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if err := c.lock(r, c.state.LoadBalancers[l.LoadBalancer], "Load Balancer"); err != nil {
+		if err := c.lock(r, c.state.LoadBalancers[l.LoadBalancer]); err != nil {
 			return 0, nil, err
 		}
 		l.Provisioning, l.Stuck = PendingDelete, false
@@ -148,7 +148,7 @@ func (c *Cloud) createListener(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := c.lock(r, lb, "Load Balancer"); err != nil {
+	if err := c.lock(r, lb); err != nil {
 		return 0, nil, err
 	}
 	c.addListener(lb, l)
@@ -274,7 +274,7 @@ func (c *Cloud) updateListener(r *request) (int, any, error) {
 	if err := c.checkDefaultPool(lb, l.Protocol, in["default_pool_id"]); err != nil {
 		return 0, nil, err
 	}
-	if err := c.lock(r, lb, "Load Balancer", &l.meta); err != nil {
+	if err := c.lock(r, lb, &l.meta); err != nil {
 		return 0, nil, err
 	}
 	l.Stuck = false

@@ -69,7 +69,7 @@ func get(t testing.TB, c *Cloud, lb string, port int, host, path string) (int, s
 	if !ok {
 		t.Fatalf("no endpoint for port %d: %+v", port, c.Endpoints())
 	}
-	req, err := http.NewRequest("GET", "http://"+at.String()+path, nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+at.String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestPersistence(t *testing.T) {
 	var cookie *http.Cookie
 	first := ""
 	for i := range 6 {
-		req, err := http.NewRequest("GET", "http://"+at.String(), nil)
+		req, err := http.NewRequest(http.MethodGet, "http://"+at.String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -107,7 +107,7 @@ func (c *Cloud) createPool(r *request) (int, any, error) {
 	if err := checkAlgorithm(lb, in); err != nil && lb.Provisioning == Active {
 		return 0, nil, err
 	}
-	if err := c.lock(r, lb, "Load Balancer", parents...); err != nil {
+	if err := c.lock(r, lb, parents...); err != nil {
 		return 0, nil, err
 	}
 	p := c.newPool(r, lb, in)
@@ -199,7 +199,7 @@ func (c *Cloud) lockPool(r *request, p *pool, self bool) error {
 	if self {
 		parents = append(parents, &p.meta)
 	}
-	return c.lock(r, c.state.LoadBalancers[p.LoadBalancer], "Load Balancer", parents...)
+	return c.lock(r, c.state.LoadBalancers[p.LoadBalancer], parents...)
 }
 
 func (c *Cloud) updatePool(r *request) (int, any, error) {

@@ -168,7 +168,7 @@ func (pr *probe) checkUDP(ctx context.Context, e examination) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(min(silence, e.within)))
 	if _, err = conn.Write([]byte("check")); err == nil {
 		_, err = conn.Read(make([]byte, 1))

@@ -37,7 +37,7 @@ type tripKey struct{}
 func newProxy(f *front) *proxy {
 	transport := &http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: 64,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			to, err := netip.ParseAddrPort(addr)
 			if err != nil {
 				return nil, err

@@ -35,6 +35,11 @@ type conversionError struct{ reason string }
 
 func (e conversionError) Error() string { return e.reason }
 
+// reason is what is wrong with a value, as a sentence of WSME.
+type reason string
+
+func (r reason) Error() string { return string(r) }
+
 // unknownError names attributes that the type does not have.
 type unknownError struct {
 	path  string

@@ -8,9 +8,9 @@ import (
 // lock takes a load balancer for a change of one of its children, as
 // Octavia's test_and_set_lb_and_listeners_prov_status does: only an ACTIVE one
 // can be taken; the listeners and parents concerned go to PENDING_UPDATE too.
-func (c *Cloud) lock(r *request, lb *loadBalancer, kind string, parents ...*meta) error {
+func (c *Cloud) lock(r *request, lb *loadBalancer, parents ...*meta) error {
 	if lb.Provisioning != Active {
-		return immutable(kind, lb.ID)
+		return immutable("Load Balancer", lb.ID)
 	}
 	lb.Provisioning = PendingUpdate
 	lb.touch(r.now)
