@@ -28,7 +28,7 @@ func (t *term) watchDrift(ctx context.Context) {
 	wait := t.cfg.DriftInterval / 4
 	for look := 0; ; look++ {
 		select {
-		case <-time.After(wait*3/4 + rand.N(wait/2+1)):
+		case <-time.After(wait*3/4 + rand.N(wait/2+1)): //nolint:gosec // no secret
 		case <-ctx.Done():
 			return
 		}

@@ -205,7 +205,7 @@ func (t *term) backoff(failures int, class octavia.Class) time.Duration {
 	if class != octavia.Quota && failures < 30 {
 		d = min(d, t.cfg.RetryMin<<(failures-1))
 	}
-	return d*3/4 + rand.N(d/2+1)
+	return d*3/4 + rand.N(d/2+1) //nolint:gosec // no secret
 }
 
 // unchanged says whether the last outcome says the same, so that a retry is no news.
