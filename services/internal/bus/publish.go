@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"drawbridge.dev/events"
 )
@@ -120,7 +121,7 @@ func (b *Bus) settle(last stored, stream, id string, err error) (Ack, error) {
 	switch {
 	case err != nil:
 		return Ack{}, err
-	case header.Get(jetstream.MsgIDHeader) == id:
+	case header.Get(jetstream.MsgIDHeader) == id, r.Event.ID == id:
 		return Ack{Sequence: r.Sequence, Duplicate: true}, nil
 	}
 	return Ack{}, fmt.Errorf("%w: record %d is the last", ErrConflict, r.Sequence)
@@ -147,6 +148,10 @@ func (b *Bus) send(ctx context.Context, msg *nats.Msg, opts []jetstream.PublishO
 		cancel()
 		if err == nil {
 			b.wrote(nil)
+			if ack.Duplicate && !b.stands(ctx, msg.Subject, ack.Sequence) {
+				opts = append(slices.Clone(opts), jetstream.WithMsgID(nuid.Next()))
+				continue
+			}
 			return Ack{Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
 		}
 		if conflict(err) {
@@ -162,6 +167,14 @@ func (b *Bus) send(ctx context.Context, msg *nats.Msg, opts []jetstream.PublishO
 			return Ack{}, fmt.Errorf("%w after %d attempts: %w: %s", context.Cause(ctx), attempt, err, b.silence())
 		}
 	}
+}
+
+// stands says whether the message that the server takes for the same is on the
+// subject. The server compares ids across the whole stream, and an event's can
+// be foretold: who may publish on a subject of his own could have it swallowed.
+func (b *Bus) stands(ctx context.Context, subject string, sequence uint64) bool {
+	m, found, err := b.leaderGet(ctx, HistoryStream, map[string]any{"seq": sequence})
+	return err == nil && found && m.Subject == subject
 }
 
 // silence says what to look at when nothing answers. A server whose disk ran

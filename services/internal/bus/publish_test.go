@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/internal/bus"
@@ -28,6 +29,25 @@ func TestPublishTwiceStoresOnce(t *testing.T) {
 	bustest.Restart(t, srv)
 	if third := publish(t, b, e); !third.Duplicate {
 		t.Errorf("after a restart: %+v", third)
+	}
+}
+
+// An id can be foretold: whoever may publish somewhere must not be able to have
+// the event of another swallowed as a duplicate of his own.
+func TestForetoldIDSwallowsNothing(t *testing.T) {
+	_, b, js := start(t, bus.Streams{})
+	for name, opts := range map[string][]bus.PublishOption{"plain": nil, "expecting": {bus.ExpectLast(0)}} {
+		e := wish(key(len(opts)+1), "", "u")
+		if _, err := js.Publish(t.Context(), "fleet.requested.default.evil.Service.n."+name, nil, jetstream.WithMsgID(e.ID)); err != nil {
+			t.Fatal(err)
+		}
+		a := publish(t, b, e, opts...)
+		if r, ok, err := b.Last(t.Context(), events.StageRequested, e.Cloud, e.Key); err != nil || !ok || r.Event.ID != e.ID || r.Sequence != a.Sequence {
+			t.Errorf("%s: ack %+v, but the last record is %+v, %v, %v", name, a, r, ok, err)
+		}
+		if again := publish(t, b, e, opts...); name == "expecting" && again != (bus.Ack{Sequence: a.Sequence, Duplicate: true}) {
+			t.Errorf("%s: repeated: %+v", name, again)
+		}
 	}
 }
 
