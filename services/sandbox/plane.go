@@ -35,6 +35,7 @@ type counters struct{ in, out, active, total, errors atomic.Int64 }
 // changes.
 type settings struct {
 	protocol string
+	port     int // of the listener, which is not always that of the socket
 	sources  []netip.Prefix
 	table    *l7.Table
 	pools    map[string]*balancer
@@ -165,7 +166,7 @@ func (c *Cloud) addresses(lb *loadBalancer) []netip.Addr {
 func (p *plane) settings(lb *loadBalancer, l *listener) *settings {
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	s := &settings{
-		protocol: l.Protocol, pools: map[string]*balancer{}, headers: l.Headers, counters: p.counters[lb.ID],
+		protocol: l.Protocol, port: l.Port, pools: map[string]*balancer{}, headers: l.Headers, counters: p.counters[lb.ID],
 		connect: ms(l.MemberConnect), data: ms(l.MemberData), client: ms(l.ClientData),
 	}
 	for _, c := range l.AllowedCIDRs {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -421,6 +422,54 @@ func TestBalancer(t *testing.T) {
 	for port := range uint16(20) {
 		if again, _ := b.pick(netip.AddrPortFrom(client.Addr(), port), "", nil); again.id != first.id {
 			t.Errorf("SOURCE_IP went to %s, then to %s", first.id, again.id)
+		}
+	}
+}
+
+// A member sees the request as the client sent it, and what the listener inserts.
+func TestInsertedHeaders(t *testing.T) {
+	got := make(chan *http.Request, 1)
+	member := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r }))
+	defer member.Close()
+	at := netip.MustParseAddrPort(strings.TrimPrefix(member.URL, "http://"))
+	c := start(t, Config{DataPlane: true})
+	cl := logIn(t, c, "sandbox")
+	lb := cl.expose(object{"listeners": []object{{
+		"protocol": "HTTP", "protocol_port": 81, "insert_headers": object{"X-Forwarded-For": "true", "X-Forwarded-Port": "true", "X-Forwarded-Proto": "false"},
+		"default_pool": poolOf("p", "HTTP", object{"address": at.Addr().String(), "protocol_port": at.Port()}),
+	}}})
+	if status, body, _ := get(t, c, lb["id"].(string), 81, "Web.Example.org:99", "/a%2Fb?x=1;y&z"); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	r := <-got
+	want := map[string]string{"host": "Web.Example.org:99", "uri": "/a%2Fb?x=1;y&z", "for": "127.0.0.1", "port": "81", "proto": ""}
+	have := map[string]string{"host": r.Host, "uri": r.RequestURI, "for": r.Header.Get("X-Forwarded-For"), "port": r.Header.Get("X-Forwarded-Port"), "proto": r.Header.Get("X-Forwarded-Proto")}
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("the member's view (-want +got):\n%s", diff)
+	}
+}
+
+// A member that takes the connection but does not answer in time is a 504; one
+// that cannot be reached is left for another.
+func TestSlowAndDeadMembers(t *testing.T) {
+	release := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer slow.Close()
+	defer close(release)
+	at := netip.MustParseAddrPort(strings.TrimPrefix(slow.URL, "http://"))
+	c := start(t, Config{DataPlane: true, Nodes: nodes(t, nodeAt(1, 30080, "TCP"))})
+	cl := logIn(t, c, "sandbox")
+	lb := cl.expose(object{"listeners": []object{
+		{"protocol": "HTTP", "protocol_port": 8080, "timeout_member_data": 50, "default_pool": poolOf("slow", "HTTP", object{"address": at.Addr().String(), "protocol_port": at.Port()})},
+		{"protocol": "HTTP", "protocol_port": 8081, "default_pool": poolOf("half", "HTTP", object{"address": "127.0.0.1", "protocol_port": 9}, memberOf(1, 30080, nil))},
+	}})
+	id := lb["id"].(string)
+	if status, body, _ := get(t, c, id, 8080, "x", "/"); status != 504 {
+		t.Errorf("slow: %d %s", status, body)
+	}
+	for range 4 {
+		if status, body, _ := get(t, c, id, 8081, "x", "/"); status != 200 || !strings.HasPrefix(body, "node-1") {
+			t.Errorf("redispatched: %d %s", status, body)
 		}
 	}
 }

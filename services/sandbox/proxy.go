@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -137,9 +138,7 @@ func rewrite(r *httputil.ProxyRequest) {
 		case "X-Forwarded-Proto":
 			r.Out.Header.Set(name, "http")
 		case "X-Forwarded-Port":
-			if a, ok := r.In.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
-				r.Out.Header.Set(name, fmt.Sprint(a.Port))
-			}
+			r.Out.Header.Set(name, strconv.Itoa(t.settings.port))
 		}
 	}
 }
