@@ -33,7 +33,7 @@ func (t *term) watchDrift(ctx context.Context) {
 			return
 		}
 		wait = t.cfg.DriftInterval
-		if err := t.look(ctx, look%floatingEvery == 0); err != nil && ctx.Err() == nil {
+		if err := t.look(ctx, look); err != nil && ctx.Err() == nil {
 			t.health(err)
 			t.log.Warn().Err(err).Msg("drift is not looked for this time")
 		}
@@ -41,7 +41,7 @@ func (t *term) watchDrift(ctx context.Context) {
 }
 
 // look finds what stands otherwise than when it was last seen, and queues it.
-func (t *term) look(ctx context.Context, floating bool) error {
+func (t *term) look(ctx context.Context, look int) error {
 	rows := t.table.all(row.standing)
 	found, err := t.client.Summaries(ctx, t.cfg.Fleet)
 	if err != nil {
@@ -67,10 +67,10 @@ func (t *term) look(ctx context.Context, floating bool) error {
 			suspects[k] = false
 		}
 	}
-	for _, k := range t.oldest(rows, quiet) {
+	for _, k := range t.oldest(rows, quiet, look) {
 		suspects[k] = true
 	}
-	if floating {
+	if look%floatingEvery == 0 {
 		if err := t.lookAtFloatingIPs(ctx, rows, suspects); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (t *term) look(ctx context.Context, floating bool) error {
 
 // oldest are those that were read longest ago: a share of all, and more of
 // those that this process has never read, but never all at once.
-func (t *term) oldest(rows map[events.Key]row, quiet []events.Key) []events.Key {
+func (t *term) oldest(rows map[events.Key]row, quiet []events.Key, look int) []events.Key {
 	slices.SortFunc(quiet, func(a, b events.Key) int {
 		return cmp.Or(rows[a].seen.Compare(rows[b].seen), cmp.Compare(a.String(), b.String()))
 	})
@@ -94,7 +94,7 @@ func (t *term) oldest(rows map[events.Key]row, quiet []events.Key) []events.Key 
 	}
 	n := min(unread, max(unreadMost, len(rows)/4))
 	if unread == 0 {
-		n = (len(quiet) + readEvery - 1) / readEvery
+		n = len(quiet)*(look+1)/readEvery - len(quiet)*look/readEvery
 	}
 	return quiet[:n]
 }

@@ -16,9 +16,9 @@ type limit struct {
 	inFlight, gauge prometheus.Gauge
 }
 
-func newLimit(max int, m *metrics) *limit {
-	m.limit.Set(float64(max))
-	return &limit{max: max, now: max, wake: make(chan struct{}), inFlight: m.inFlight, gauge: m.limit}
+func newLimit(most int, m *metrics) *limit {
+	m.limit.Set(float64(most))
+	return &limit{max: most, now: most, wake: make(chan struct{}), inFlight: m.inFlight, gauge: m.limit}
 }
 
 // enter waits for a place, or for the end of ctx.

@@ -135,7 +135,7 @@ func (t *term) source() string { return "/executor/" + t.cfg.Cloud }
 
 // sayDrift publishes a difference before it is repaired. One that is only
 // observed is said once. It answers the event that a repair is caused by.
-func (t *term) sayDrift(ctx context.Context, j job, r row, s sight, steps []plan.Step, repair bool) (events.Event, error) {
+func (t *term) sayDrift(ctx context.Context, j job, r row, steps []plan.Step, repair bool) (events.Event, error) {
 	d := events.Drift{Decision: j.digest, Repair: repair}
 	for _, x := range steps {
 		d.Steps = append(d.Steps, x.Describe())

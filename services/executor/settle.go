@@ -66,8 +66,8 @@ func (s *settler) settle(ctx context.Context, id string, calls *octavia.Calls, t
 // run polls while somebody waits, until ctx ends.
 func (s *settler) run(ctx context.Context) {
 	for {
-		wait, any := s.interval()
-		if !any {
+		wait, waited := s.interval()
+		if !waited {
 			select {
 			case <-s.wake:
 				continue

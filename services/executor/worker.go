@@ -42,7 +42,8 @@ func (t *term) work(ctx context.Context) {
 func (t *term) process(ctx context.Context, key events.Key) {
 	r := t.table.get(key)
 	d, ok := r.decision()
-	if !ok || ctx.Err() != nil || !r.owed() && !(r.check && r.standing()) {
+	todo := r.owed() || r.check && r.standing()
+	if !ok || ctx.Err() != nil || !todo {
 		return
 	}
 	tr := t.table.trip(key, d.Digest)
@@ -117,7 +118,7 @@ func (t *term) carryOut(ctx context.Context, j *job, r row) (sight, error) {
 		steps = []plan.Step{step} // one too many stands
 	}
 	repair := t.cfg.Drift == DriftRepair
-	cause, err := t.sayDrift(ctx, *j, r, s, steps, repair)
+	cause, err := t.sayDrift(ctx, *j, r, steps, repair)
 	if err != nil || !repair {
 		return s, err
 	}

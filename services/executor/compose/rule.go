@@ -57,6 +57,8 @@ func quote(path string) string {
 	return b.String()
 }
 
+const hostChars = "abcdefghijklmnopqrstuvwxyz0123456789-._"
+
 // pathChars are those of a URL path (RFC 3986, 3.3: pchar and slash). Others
 // never arrive in a request, and some mean something in HAProxy's configuration.
 const pathChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:@/"
@@ -68,7 +70,7 @@ func problem(r events.Route) string {
 	}
 	host := strings.TrimPrefix(r.Host, "*.")
 	for _, c := range host {
-		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_') {
+		if !strings.ContainsRune(hostChars, c) {
 			return fmt.Sprintf("host %q holds %q, which no host name may", r.Host, c)
 		}
 	}

@@ -3,6 +3,7 @@ package octavia
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"drawbridge.dev/services/executor/loadbalancer"
@@ -26,7 +27,8 @@ func (q query) ToLoadBalancerListQuery() (string, error) {
 // Summaries are the load balancers of the fleet, without what is below them, in
 // one list call.
 func (c *Client) Summaries(ctx context.Context, fleet string) ([]plan.LoadBalancer, error) {
-	return c.list(ctx, "list the load balancers of fleet "+fleet, query{tags: []string{loadbalancer.FleetTag + fleet}})
+	found, err := c.list(ctx, "list the load balancers of fleet "+fleet, query{tags: []string{loadbalancer.FleetTag + fleet}})
+	return slices.DeleteFunc(found, func(lb plan.LoadBalancer) bool { return !slices.Contains(lb.Tags, loadbalancer.FleetTag+fleet) }), err
 }
 
 // Statuses are id, status and time of change of all load balancers of the
@@ -36,9 +38,11 @@ func (c *Client) Statuses(ctx context.Context, fleet string) ([]plan.LoadBalance
 		fields: []string{"id", "provisioning_status", "operating_status", "updated_at"}})
 }
 
-// Find lists what carries all tags of an owner.
+// Find lists what carries all tags of an owner. That the cloud was asked for
+// them proves nothing: its database may compare without regard to case.
 func (c *Client) Find(ctx context.Context, o loadbalancer.Owner) ([]plan.LoadBalancer, error) {
-	return c.list(ctx, "find the load balancer of "+o.Key.String(), query{tags: o.Tags()})
+	found, err := c.list(ctx, "find the load balancer of "+o.Key.String(), query{tags: o.Tags()})
+	return slices.DeleteFunc(found, func(lb plan.LoadBalancer) bool { return !o.Owns(lb.Tags) }), err
 }
 
 func (c *Client) list(ctx context.Context, op string, q query) ([]plan.LoadBalancer, error) {
@@ -48,11 +52,18 @@ func (c *Client) list(ctx context.Context, op string, q query) ([]plan.LoadBalan
 	}
 	out := make([]plan.LoadBalancer, 0, len(found))
 	for _, lb := range found {
-		if s := summary(lb); s.Status != plan.Deleted {
+		if s := summary(lb); s.Status != plan.Deleted && c.own(lb.ProjectID) {
 			out = append(out, s)
 		}
 	}
 	return out, nil
+}
+
+// own says whether something is of our project. An administrator is listed
+// what is of every project, and anyone can write our tags on his own things. A
+// project is empty where the field was not asked for.
+func (c *Client) own(project string) bool {
+	return project == "" || c.project == "" || project == c.project
 }
 
 // FloatingIPs are those that carry an owner's description.
@@ -63,7 +74,7 @@ func (c *Client) FloatingIPs(ctx context.Context, description string) ([]plan.Fl
 	}
 	var out []plan.FloatingIP
 	for _, f := range found {
-		if f.Description == description {
+		if f.Description == description && c.own(f.ProjectID) {
 			out = append(out, floatingIP(f))
 		}
 	}
@@ -78,7 +89,7 @@ func (c *Client) AllFloatingIPs(ctx context.Context, fleet string) (map[string][
 	}
 	out := map[string][]plan.FloatingIP{}
 	for _, f := range found {
-		if strings.HasPrefix(f.Description, loadbalancer.FleetTag+fleet+" ") {
+		if strings.HasPrefix(f.Description, loadbalancer.FleetTag+fleet+" ") && c.own(f.ProjectID) {
 			out[f.Description] = append(out[f.Description], floatingIP(f))
 		}
 	}

@@ -115,7 +115,7 @@ func (c *Client) Flavors(ctx context.Context) ([]Flavor, error) {
 
 // topology reads the words of operators.
 func topology(text string) string {
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !(r >= 'a' && r <= 'z') })
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r < 'a' || r > 'z' })
 	joined := " " + strings.Join(words, " ") + " "
 	for _, w := range []string{" active standby ", " activestandby ", " ha ", " highly available ", " high availability "} {
 		if strings.Contains(joined, w) {

@@ -20,6 +20,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/config"
 	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/apiversions"
 )
 
@@ -40,6 +41,7 @@ const tagsMinor = 5
 type Client struct {
 	lb, network *gophercloud.ServiceClient
 	minor       int
+	project     string // id of ours; empty: the token is of none
 }
 
 // APIMinor is the newest minor version of Octavia's API 2 that the cloud offers.
@@ -64,7 +66,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, authError(cloud, auth.IdentityEndpoint, err)
 	}
 	provider.UserAgent.Prepend("drawbridge")
-	c := &Client{}
+	c := &Client{project: projectOf(provider)}
 	if c.lb, err = openstack.NewLoadBalancerV2(provider, endpoint); err != nil {
 		return nil, endpointError(cloud, "load-balancer", "Octavia is not installed there, or not in this region", endpoint, err)
 	}
@@ -80,6 +82,20 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	count.octavia, count.neutron = c.lb.ResourceBase, cmp.Or(c.network.ResourceBase, c.network.Endpoint)
 	return c, nil
+}
+
+// projectOf is the id of the project that we are let into.
+func projectOf(p *gophercloud.ProviderClient) string {
+	token, ok := p.GetAuthResult().(interface {
+		ExtractProject() (*tokens.Project, error)
+	})
+	if !ok {
+		return ""
+	}
+	if project, err := token.ExtractProject(); err == nil && project != nil {
+		return project.ID
+	}
+	return ""
 }
 
 func credentials(cfg Config, name string) (gophercloud.AuthOptions, gophercloud.EndpointOpts, *tls.Config, error) {
@@ -126,7 +142,7 @@ func environment(region string) (gophercloud.AuthOptions, gophercloud.EndpointOp
 	}
 	var tlsConfig *tls.Config
 	if file := os.Getenv("OS_CACERT"); file != "" {
-		pem, err := os.ReadFile(file)
+		pem, err := os.ReadFile(file) //nolint:gosec // whoever sets the environment names the file
 		if err != nil {
 			return auth, endpoint, nil, fmt.Errorf("OS_CACERT: %w", err)
 		}

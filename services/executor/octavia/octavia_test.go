@@ -1,8 +1,15 @@
 package octavia_test
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -266,4 +273,68 @@ func TestRemovingTwice(t *testing.T) {
 	if _, err := c.Apply(t.Context(), plan.UpdatePool{ID: id, Algorithm: "ROUND_ROBIN"}); octavia.ClassOf(err) != octavia.Gone {
 		t.Errorf("updating what is gone: %v", err)
 	}
+}
+
+// TestOthersWithOurTags: neither what another project has marked as ours, which
+// an administrator is listed, nor what a cloud answers that compares no tags.
+func TestOthersWithOurTags(t *testing.T) {
+	cloud, cfg := start(t, sandbox.Config{})
+	var tagless *httptest.Server
+	tagless = httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(must(url.Parse(cloud.URL())))
+			q := r.Out.URL.Query()
+			q.Del("tags")
+			r.Out.URL.RawQuery = q.Encode()
+		},
+		ModifyResponse: func(r *http.Response) error {
+			body, err := io.ReadAll(r.Body)
+			body = bytes.ReplaceAll(body, []byte(cloud.URL()), []byte(tagless.URL))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			return err
+		},
+	})
+	defer tagless.Close()
+	connect := func(entry, file string) *octavia.Client {
+		return must(octavia.Connect(t.Context(), octavia.Config{Cloud: entry, CloudsFile: file}))
+	}
+	theirs := connect("sandbox-other", cfg.CloudsFile)
+	owner := loadbalancer.Owner{Fleet: "f", Key: events.Key{Cluster: "c", Kind: "Service", Namespace: "n", Name: "web"}}
+	lb := desired(t, theirs)
+	lb.Tags = owner.Tags()
+	must(theirs.Apply(t.Context(), plan.CreateLoadBalancer{LoadBalancer: lb}))
+	external := must(theirs.ExternalNetworks(t.Context()))[0].ID
+	must(theirs.Apply(t.Context(), plan.CreateFloatingIP{NetworkID: external, Description: owner.Description()}))
+	ours := connect("sandbox", cfg.CloudsFile)
+	other := desired(t, ours)
+	other.Tags = loadbalancer.Owner{Fleet: "F", Key: owner.Key}.Tags()
+	must(ours.Apply(t.Context(), plan.CreateLoadBalancer{LoadBalancer: other}))
+	for name, c := range map[string]*octavia.Client{
+		"administrator": connect("sandbox-admin", cfg.CloudsFile),
+		"no tags":       connect("sandbox", write(t, strings.ReplaceAll(string(cloud.CloudsYAML()), cloud.URL(), tagless.URL))),
+	} {
+		if found := must(c.Find(t.Context(), owner)); len(found) != 0 {
+			t.Errorf("%s: Find answers %v", name, found)
+		}
+		if found := must(c.Summaries(t.Context(), "f")); len(found) != 0 {
+			t.Errorf("%s: Summaries answers %v", name, found)
+		}
+		if found := must(c.FloatingIPs(t.Context(), owner.Description())); len(found) != 0 {
+			t.Errorf("%s: FloatingIPs answers %v", name, found)
+		}
+		if found := must(c.AllFloatingIPs(t.Context(), "f")); len(found) != 0 {
+			t.Errorf("%s: AllFloatingIPs answers %v", name, found)
+		}
+	}
+	if found := must(theirs.Find(t.Context(), owner)); len(found) != 1 {
+		t.Errorf("of one's own are found %v", found)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
