@@ -183,24 +183,19 @@ func (e Event) validate() error {
 	if err := e.Payload.validate(); err != nil {
 		return err
 	}
-	for _, x := range exposureOf(e.Payload) {
-		if x.Key != e.Key || x.Cloud != e.Cloud {
-			return fmt.Errorf("the exposure is of %s in cloud %q, the event of %s in cloud %q", x.Key, x.Cloud, e.Key, e.Cloud)
-		}
+	if x := exposureOf(e.Payload); x != nil && (x.Key != e.Key || x.Cloud != e.Cloud) {
+		return fmt.Errorf("the exposure is of %s in cloud %q, the event of %s in cloud %q", x.Key, x.Cloud, e.Key, e.Cloud)
 	}
 	return nil
 }
 
-func exposureOf(p Payload) []*Exposure {
-	var x *Exposure
+// exposureOf is nil for a payload that carries none.
+func exposureOf(p Payload) *Exposure {
 	switch v := p.(type) {
 	case Requested:
-		x = v.Exposure
+		return v.Exposure
 	case Decided:
-		x = v.Exposure
+		return v.Exposure
 	}
-	if x == nil {
-		return nil
-	}
-	return []*Exposure{x}
+	return nil
 }

@@ -60,6 +60,7 @@ func Run(ctx context.Context, cfg Config, b *bus.Bus, log zerolog.Logger, reg pr
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("auditor: %w", err)
 	}
+	log = log.With().Str("service", "auditor").Logger()
 	store, err := history.Open(ctx, cfg.Database)
 	if err != nil {
 		return fmt.Errorf("auditor: %w", err)

@@ -3,6 +3,7 @@ package auditor
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -40,7 +41,8 @@ func (k *keeper) run(ctx context.Context) error {
 			return nil //nolint:nilerr // ctx ended
 		}
 		reading, stop := context.WithCancelCause(ctx)
-		go k.measure(reading)
+		var measuring sync.WaitGroup
+		measuring.Go(func() { k.measure(reading) })
 		err := k.bus.Consume(reading, k.at.Reader, func(ctx context.Context, records []bus.Record) error {
 			err := k.take(ctx, records)
 			if errors.Is(err, errReread) {
@@ -49,6 +51,7 @@ func (k *keeper) run(ctx context.Context) error {
 			return err
 		})
 		stop(nil)
+		measuring.Wait()
 		if err != nil {
 			k.report(err)
 			return err
@@ -141,7 +144,7 @@ func (k *keeper) note(a history.Appended) {
 		if e.Err != nil {
 			k.metrics.kept.WithLabelValues(string(events.StageRejected)).Inc()
 			k.metrics.undecodable.Inc()
-			k.log.Warn().Err(e.Err).Str("key", keyOf(e.Subject)).Str("stage", string(events.StageRejected)).
+			k.log.Warn().Err(e.Err).Str("change", "").Str("key", keyOf(e.Subject)).Str("stage", string(events.StageRejected)).
 				Uint64("sequence", e.Sequence).Msg("a message is no event, it is kept as undecodable")
 			continue
 		}

@@ -67,7 +67,7 @@ func (d *decider) observe(rec bus.Record) {
 		d.table.requested(r, rec)
 	case events.StageDecided:
 		if rec.Err != nil {
-			d.log.Error().Err(rec.Err).Str("key", key.String()).Str("stage", string(stage)).
+			d.log.Error().Err(rec.Err).Str("change", "").Str("key", key.String()).Str("stage", string(stage)).
 				Msg("a decision cannot be read: the wish is decided again")
 		}
 		d.table.decided(r, rec, false)

@@ -26,8 +26,8 @@ func newMetrics(reg prometheus.Registerer, w *watcher) (metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.published, m.failures, m.duration, m.nodes,
-		gauge("drawbridge_watcher_queue_length", "Objects that wait to be compared with the table.", w.asked.Len),
-		gauge("drawbridge_watcher_status_queue_length", "Objects whose status waits to be written.", w.telling.Len),
+		gauge("drawbridge_watcher_queue_depth", "Objects that wait to be compared with the table.", w.asked.Len),
+		gauge("drawbridge_watcher_status_queue_depth", "Objects whose status waits to be written.", w.telling.Len),
 		gauge("drawbridge_watcher_services", "Services held.", func() int { return len(w.source.Services.GetStore().ListKeys()) }),
 		gauge("drawbridge_watcher_ingresses", "Ingresses held.", func() int { return len(w.source.Ingresses.GetStore().ListKeys()) }),
 		gauge("drawbridge_watcher_gaps", "1 while something could not be read, so that nothing counts as deleted.", func() int {

@@ -1,12 +1,14 @@
 package watcher
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 	"pgregory.net/rapid"
 
 	"drawbridge.dev/events"
@@ -248,6 +250,26 @@ func TestWindowMakesOneOfMany(t *testing.T) {
 			t.Error("a stopped window still looks")
 		}
 	})
+}
+
+// What waits when the watcher is stopped is left to its next start.
+func TestStopBeginsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &watcher{log: zerolog.Nop()}
+	var begun []string
+	q := newQueue()
+	for _, name := range []string{"a", "b", "c"} {
+		q.Add(events.Key{Cluster: "c1", Kind: events.KindService, Namespace: "shop", Name: name})
+	}
+	w.drain(ctx, t.Context(), q, "requested", func(late context.Context, k events.Key) error {
+		begun = append(begun, k.Name)
+		cancel()
+		q.ShutDown()
+		return late.Err() // what is under way is not broken off
+	})
+	if len(begun) != 1 {
+		t.Errorf("%v were begun, want the one before the stop", begun)
+	}
 }
 
 func TestConfig(t *testing.T) {

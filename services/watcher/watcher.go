@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,9 +129,9 @@ func (w *watcher) work(ctx context.Context, tableSynced <-chan struct{}, report 
 	defer stop()
 	var wg sync.WaitGroup
 	for range w.config.Workers {
-		wg.Go(func() { w.drain(late, w.asked, "requested", w.sync) })
+		wg.Go(func() { w.drain(ctx, late, w.asked, "requested", w.sync) })
 	}
-	wg.Go(func() { w.drain(late, w.telling, "status", w.tell) })
+	wg.Go(func() { w.drain(ctx, late, w.telling, "status", w.tell) })
 	wg.Go(func() { w.readiness(ctx, report) })
 	wg.Wait()
 }
@@ -154,7 +155,7 @@ func (w *watcher) awaitSync(ctx context.Context, tableSynced <-chan struct{}, re
 	}
 	for tabled := false; !tabled || !w.source.Synced(); {
 		if tabled {
-			say(fmt.Errorf("watcher: the cluster is not read yet: %w", errors.Join(errors.New("waiting for its objects"), w.source.Err(), w.source.Gaps())))
+			say(fmt.Errorf("watcher: the cluster is not read yet: %w", errors.Join(errors.New("waiting for its objects"), cmp.Or(w.source.Err(), w.source.Gaps()))))
 		} else {
 			say(errors.New("watcher: the table of published wishes is not read yet: check the NATS server"))
 		}
@@ -173,12 +174,13 @@ func (w *watcher) awaitSync(ctx context.Context, tableSynced <-chan struct{}, re
 	return true
 }
 
-// readiness reports until ctx ends. What the cluster's objects are like has no part in it.
+// readiness reports until ctx ends: whether the bus answers, and the cluster.
+// What the cluster's objects are like has no part in it.
 func (w *watcher) readiness(ctx context.Context, report func(error)) {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	for {
-		report(w.bus.Ready())
+		report(errors.Join(w.bus.Ready(), w.deaf()))
 		select {
 		case <-ctx.Done():
 			return
@@ -187,14 +189,28 @@ func (w *watcher) readiness(ctx context.Context, report func(error)) {
 	}
 }
 
-// drain handles keys until the queue is shut down. What fails comes again, later each time.
-func (w *watcher) drain(ctx context.Context, q queue, stage string, handle func(context.Context, events.Key) error) {
+// deaf says why changes of the cluster are not heard.
+func (w *watcher) deaf() error {
+	if err := w.source.Err(); err != nil {
+		return fmt.Errorf("watcher: the cluster is not heard: %w", err)
+	}
+	return nil
+}
+
+// drain handles keys until the queue is shut down. What fails comes again, later
+// each time. What has not begun when ctx ends is left to the next start; what
+// has may go on until late ends.
+func (w *watcher) drain(ctx, late context.Context, q queue, stage string, handle func(context.Context, events.Key) error) {
 	for {
 		k, shutdown := q.Get()
 		if shutdown {
 			return
 		}
-		if err := handle(ctx, k); err != nil {
+		if ctx.Err() != nil {
+			q.Done(k)
+			continue
+		}
+		if err := handle(late, k); err != nil {
 			w.metrics.failures.WithLabelValues(stage).Inc()
 			log := w.log.Warn()
 			if errors.Is(err, bus.ErrConflict) { // the row that was missed is on its way

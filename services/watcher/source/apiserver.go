@@ -32,7 +32,7 @@ func APIServer(kubeconfig string) (*Source, error) {
 
 // Client watches the cluster of a client.
 func Client(client kubernetes.Interface) (*Source, error) {
-	s, err := newSource(func(kind string) cache.ListerWatcher { return apiLister(client, kind) })
+	s, err := newSource(func(kind string, heard func(error)) cache.ListerWatcher { return apiLister(client, kind, heard) })
 	if err != nil {
 		return nil, err
 	}
@@ -40,24 +40,34 @@ func Client(client kubernetes.Interface) (*Source, error) {
 	return s, nil
 }
 
-func apiLister(client kubernetes.Interface, kind string) cache.ListerWatcher {
+func apiLister(client kubernetes.Interface, kind string, heard func(error)) cache.ListerWatcher {
 	lw := &cache.ListWatch{}
 	switch core, net := client.CoreV1(), client.NetworkingV1(); kind {
 	case "Service":
-		fill(lw, core.Services("").List, core.Services("").Watch)
+		fill(lw, heard, core.Services("").List, core.Services("").Watch)
 	case "Ingress":
-		fill(lw, net.Ingresses("").List, net.Ingresses("").Watch)
+		fill(lw, heard, net.Ingresses("").List, net.Ingresses("").Watch)
 	case "IngressClass":
-		fill(lw, net.IngressClasses().List, net.IngressClasses().Watch)
+		fill(lw, heard, net.IngressClasses().List, net.IngressClasses().Watch)
 	case "Node":
-		fill(lw, core.Nodes().List, core.Nodes().Watch)
+		fill(lw, heard, core.Nodes().List, core.Nodes().Watch)
 	case "Namespace":
-		fill(lw, core.Namespaces().List, core.Namespaces().Watch)
+		fill(lw, heard, core.Namespaces().List, core.Namespaces().Watch)
 	}
 	return cache.ToListWatcherWithWatchListSemantics(lw, client)
 }
 
-func fill[L runtime.Object](lw *cache.ListWatch, list func(context.Context, metav1.ListOptions) (L, error), watcher func(context.Context, metav1.ListOptions) (watch.Interface, error)) {
-	lw.ListWithContextFunc = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return list(ctx, o) }
-	lw.WatchFuncWithContext = watcher
+// fill has every answer heard, be it an error or not: client-go itself keeps
+// quiet about a server that refuses the connection.
+func fill[L runtime.Object](lw *cache.ListWatch, heard func(error), list func(context.Context, metav1.ListOptions) (L, error), watcher func(context.Context, metav1.ListOptions) (watch.Interface, error)) {
+	lw.ListWithContextFunc = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		l, err := list(ctx, o)
+		heard(err)
+		return l, err
+	}
+	lw.WatchFuncWithContext = func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		w, err := watcher(ctx, o)
+		heard(err)
+		return w, err
+	}
 }

@@ -46,11 +46,12 @@ func (c FolderConfig) defaults() FolderConfig {
 // files is that of the first by name.
 func Folder(path string, c FolderConfig, log zerolog.Logger) (*Source, error) {
 	f := newFolder(path, c, log)
-	s, err := newSource(func(kind string) cache.ListerWatcher { return folderLister{f, kind} })
+	s, err := newSource(func(kind string, _ func(error)) cache.ListerWatcher { return folderLister{f, kind} })
 	if err != nil {
 		return nil, err
 	}
 	s.feed, s.gaps, s.Writer = f.run, f.missing, logWriter{f.log}
+	f.heard = func(err error) { s.heard("manifests", err) }
 	return s, nil
 }
 
@@ -78,9 +79,10 @@ func ReadFolder(path string) ([]Manifest, []error, error) {
 
 // folder is the state of a watched folder.
 type folder struct {
-	path string
-	conf FolderConfig
-	log  zerolog.Logger
+	path  string
+	conf  FolderConfig
+	log   zerolog.Logger
+	heard func(error) // is told how every reading ended
 
 	mu      sync.Mutex
 	files   map[string]*file

@@ -204,14 +204,14 @@ func TestFolderThatVanishesDeletesNothing(t *testing.T) {
 	if err := os.Rename(dir, moved); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "gap", func() bool { return r.Gaps() != nil })
+	until(t, "gap", func() bool { return r.Gaps() != nil && r.Err() != nil })
 	if r.services() != "default/one:30001" {
 		t.Fatalf("a missing folder deleted objects, left: %q", r.services())
 	}
 	if err := os.Rename(moved, dir); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "no gap", func() bool { return r.Gaps() == nil })
+	until(t, "no gap", func() bool { return r.Gaps() == nil && r.Err() == nil })
 	r.write("b.yaml", service("two", 30002))
 	r.want("default/one:30001 default/two:30002")
 }

@@ -58,6 +58,7 @@ func (f *folder) refresh() (again bool) {
 		again = again || !k.gone.IsZero()
 	}
 	f.mu.Unlock()
+	f.heard(err)
 	if err != nil {
 		return again
 	}

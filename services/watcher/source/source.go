@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/go-logr/logr/funcr"
@@ -39,11 +41,12 @@ type Source struct {
 	gaps  func() error
 
 	mu   sync.Mutex
-	errs map[string]error // of kinds, the last that listing or watching met
+	errs map[string]error // of kinds that were not heard at the last attempt
 }
 
-// listers makes what an informer of one kind lists and watches.
-type listers func(kind string) cache.ListerWatcher
+// listers makes what an informer of one kind lists and watches. It tells heard
+// how every attempt ended.
+type listers func(kind string, heard func(error)) cache.ListerWatcher
 
 func newSource(from listers) (*Source, error) {
 	s := &Source{errs: map[string]error{}, kinds: map[string]cache.SharedIndexInformer{}}
@@ -60,12 +63,13 @@ func newSource(from listers) (*Source, error) {
 		{"Node", &corev1.Node{}, &s.Nodes, nil},
 		{"Namespace", &corev1.Namespace{}, &s.Namespaces, nil},
 	} {
-		informer := cache.NewSharedIndexInformer(from(k.kind), k.example, 0, k.indexes)
+		lister := from(k.kind, func(err error) { s.heard(k.kind, err) })
+		informer := cache.NewSharedIndexInformer(lister, k.example, 0, k.indexes)
 		if err := informer.SetTransform(Trim); err != nil {
 			return nil, fmt.Errorf("informer of %s: %w", k.kind, err)
 		}
 		if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-			s.failed(ctx, k.kind, err)
+			zerolog.Ctx(ctx).Warn().Err(err).Str("kind", k.kind).Msg("cannot list or watch: trying again; nothing is taken for deleted")
 		}); err != nil {
 			return nil, fmt.Errorf("informer of %s: %w", k.kind, err)
 		}
@@ -112,15 +116,14 @@ func (s *Source) Synced() bool {
 	return true
 }
 
-// Err says what keeps a kind from being synced.
+// Err says which kinds could not be listed or watched at the last attempt:
+// their changes are not heard.
 func (s *Source) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for kind, informer := range s.kinds {
-		if err := s.errs[kind]; err != nil && !informer.HasSynced() {
-			errs = append(errs, fmt.Errorf("%s: %w", kind, err))
-		}
+	for _, kind := range slices.Sorted(maps.Keys(s.errs)) {
+		errs = append(errs, fmt.Errorf("%s: %w", kind, s.errs[kind]))
 	}
 	return errors.Join(errs...)
 }
@@ -134,9 +137,13 @@ func (s *Source) Gaps() error {
 	return s.gaps()
 }
 
-func (s *Source) failed(ctx context.Context, kind string, err error) {
+// heard notes how the last attempt to list or watch a kind ended.
+func (s *Source) heard(kind string, err error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		delete(s.errs, kind)
+		return
+	}
 	s.errs[kind] = err
-	s.mu.Unlock()
-	zerolog.Ctx(ctx).Warn().Err(err).Str("kind", kind).Msg("cannot list or watch: trying again; nothing is taken for deleted")
 }
