@@ -2,6 +2,8 @@ package executor_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -277,26 +279,29 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// TestTogether: twenty at once take hardly longer than one.
+// TestTogether: twenty wait for the cloud beside each other. It is asked for all
+// of them before it has done one, and a poll asks for all that are in flight.
 func TestTogether(t *testing.T) {
-	w := quietWorld(t, sandbox.Config{Pending: 2 * time.Second})
+	const together = 20
+	w := quietWorld(t, sandbox.Config{Pending: time.Hour})
 	w.run()
-	begin := time.Now()
-	k := key("one")
-	w.applied(k, w.decide(k, events.Approved, ingress("one", "10.0.0.11")))
-	one := time.Since(begin)
-	begin = time.Now()
-	decisions := map[events.Key]events.Decided{}
-	for i := range 20 {
+	for i := range together {
 		e := ingress(fmt.Sprintf("web-%d", i), "10.0.0.11")
-		decisions[e.Key] = w.decide(e.Key, events.Approved, e)
+		w.decide(e.Key, events.Approved, e)
 	}
-	for k, d := range decisions {
-		w.applied(k, d)
+	creates, singles := 0, 0
+	for deadline := time.Now().Add(w.patience); creates < together && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		creates, singles = 0, 0
+		for _, c := range w.cloud.Calls() {
+			switch {
+			case c.Method == http.MethodPost && strings.HasSuffix(c.Path, "/loadbalancers"):
+				creates++
+			case c.Method == http.MethodGet && strings.Contains(c.Path, "/loadbalancers/"):
+				singles++
+			}
+		}
 	}
-	all := time.Since(begin)
-	t.Logf("one: %s, twenty: %s, ratio %.2f", one, all, float64(all)/float64(one))
-	if all > 3*one {
-		t.Errorf("twenty take %s, one %s", all, one)
+	if creates != together || singles != 0 {
+		t.Errorf("%d load balancers are asked for while none is done, want %d; %d reads of a single one, want 0", creates, together, singles)
 	}
 }
