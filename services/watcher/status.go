@@ -31,7 +31,7 @@ func report(k events.Key, places map[string]place, object live, now time.Time) (
 		return s, false
 	}
 	p := places[main]
-	s = source.Status{Key: k, UID: cmp.Or(object.uid, p.requested.uid), Change: cmp.Or(p.outcome.change, p.decided.change, p.requested.change), Keep: true, KeepCondition: true}
+	s = source.Status{Key: k, UID: cmp.Or(object.uid, p.requested.uid), Keep: true, KeepCondition: true}
 	for _, cloud := range slices.Sorted(maps.Keys(places)) {
 		s.Notices = append(s.Notices, notices(places[cloud], now)...)
 	}
@@ -143,7 +143,7 @@ func notices(p place, now time.Time) (out []source.Notice) {
 		if r.id == "" || r.id == told || r.replayed && now.Sub(r.at) > noticeAge {
 			return
 		}
-		out = append(out, source.Notice{Warning: warning, Reason: reason, Message: message, Time: r.at, Replayed: r.replayed})
+		out = append(out, source.Notice{Change: r.change, Warning: warning, Reason: reason, Message: message, Time: r.at, Replayed: r.replayed})
 	}
 	if p.rejected.there() {
 		add(p.rejected.row, p.toldBad, true, "Invalid", p.rejected.Reason+": "+problems(p.rejected.Rejected))

@@ -165,6 +165,26 @@ func TestNoticesAfterARestart(t *testing.T) {
 	}
 }
 
+// A notice names the change that it happened in, whatever the newest outcome is of.
+func TestNoticesNameTheirChange(t *testing.T) {
+	w := newWorld()
+	w.sync(asks("a", "u1"))
+	w.decide("a", events.Approved)
+	w.outcome("a", events.Applied, "192.0.2.1")
+	w.sync(asks("a", "u1", events.Problem{Field: "f", Message: "m"}))
+	w.decide("a", events.Denied)
+	p := w.table.of(key)["a"]
+	s, _ := report(key, w.table.of(key), live{uid: "u1", asks: true}, time.Unix(100, 0))
+	got := map[string]string{}
+	for _, n := range s.Notices {
+		got[n.Reason] = n.Change
+	}
+	want := map[string]string{"Invalid": p.rejected.change, "Denied": p.decided.change, "Applied": p.outcome.change}
+	if d := cmp.Diff(want, got); d != "" || p.decided.change == p.outcome.change {
+		t.Error(d)
+	}
+}
+
 func TestReachable(t *testing.T) {
 	got := reachable([]events.Address{{IP: "10.0.0.5", Type: "vip"}, {IP: "192.0.2.9", Type: "floating"}, {IP: "192.0.2.1", Type: "floating"}})
 	if d := cmp.Diff([]string{"192.0.2.1", "192.0.2.9"}, got); d != "" {

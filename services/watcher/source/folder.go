@@ -42,7 +42,7 @@ func (c FolderConfig) defaults() FolderConfig {
 // good, and the fault is logged once with file, document and line. A file that
 // held objects and is empty is such a fault too: an editor may be writing it. An
 // object is deleted by taking it out of its file, or by deleting the file. A
-// folder that is missing or cannot be read deletes nothing. An object of two
+// folder that is missing, cannot be read or is empty from the start deletes nothing. An object of two
 // files is that of the first by name.
 func Folder(path string, c FolderConfig, log zerolog.Logger) (*Source, error) {
 	f := newFolder(path, c, log)
@@ -93,6 +93,7 @@ type folder struct {
 	read    chan struct{} // closed when the folder has been read once
 	err     error         // why it cannot be read
 	stale   bool          // objects is older than files
+	held    bool          // there was a file, since the start
 	doubled string        // what was logged of objects that are there twice
 }
 
@@ -119,6 +120,7 @@ func (f *folder) scan(now time.Time) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.held = f.held || len(names) > 0
 	there := map[string]bool{}
 	for _, name := range names {
 		there[name] = true
@@ -189,11 +191,15 @@ func (f *folder) merge() (map[string]Manifest, []error) {
 	return out, doubles
 }
 
-// missing is what keeps absence from meaning anything: files that were never good.
+// missing is what keeps absence from meaning anything: files that were never
+// good, or a folder that never held one, as where something is not mounted.
 func (f *folder) missing() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	errs := []error{f.err}
+	if f.err == nil && !f.held {
+		errs = append(errs, fmt.Errorf("folder %s holds no manifest: check that it is the right one, and mounted; to delete everything, put a file into it that holds a comment", f.path))
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		if k := f.files[name]; k.fault != nil && !k.wasGood {
 			errs = append(errs, k.fault)

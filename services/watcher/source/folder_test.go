@@ -189,6 +189,48 @@ func TestEmptyFileDeletesNothing(t *testing.T) {
 	r.want("")
 }
 
+// A folder that is empty at the start may be one that is not mounted.
+func TestFolderThatIsEmptyDeletesNothing(t *testing.T) {
+	r := start(t, t.TempDir())
+	until(t, "sync", r.Synced)
+	if err := r.Gaps(); err == nil || !strings.Contains(err.Error(), "mounted") {
+		t.Fatalf("gap: %v", err)
+	}
+	r.write("a.yaml", service("one", 30001))
+	r.want("default/one:30001")
+	if err := os.Remove(filepath.Join(r.dir, "a.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	r.want("")
+	if err := r.Gaps(); err != nil {
+		t.Errorf("the last file was deleted before our eyes: %v", err)
+	}
+}
+
+// What is no file, or has no end, is not waited for.
+func TestWhatIsNoFileIsAFault(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/dev/zero", filepath.Join(dir, "zero.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	r := &running{t: t, dir: dir}
+	r.write("laughs.yaml", laughs())
+	r.write("one.yaml", service("one", 30001))
+	found, faults, err := ReadFolder(dir)
+	if err != nil || len(found) != 1 || len(faults) != 2 {
+		t.Errorf("found %d objects, faults %v, %v", len(found), faults, err)
+	}
+}
+
+// laughs is a document of a few hundred bytes that means a thousand million.
+func laughs() string {
+	s := "apiVersion: v1\nkind: Service\na0: &a0 [lol]\n"
+	for i := range 9 {
+		s += fmt.Sprintf("a%d: &a%d [%s*a%d]\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 9), i)
+	}
+	return s
+}
+
 func TestFolderThatVanishesDeletesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "manifests")
 	r := start(t, dir)

@@ -12,9 +12,8 @@ import (
 
 // Status is what the users of a cluster shall see of one object.
 type Status struct {
-	Key    events.Key
-	Change string // id of the change that brought it there
-	UID    string // of the object that it is about
+	Key events.Key
+	UID string // of the object that it is about
 
 	// Addresses where the object is reachable. Keep leaves what the object says.
 	// Former says that the object is not ours any more: only these are taken away,
@@ -53,8 +52,9 @@ type Condition struct {
 
 // Notice is one thing that happened.
 type Notice struct {
+	Change  string // id of the change that it happened in
 	Warning bool
-	Reason  string // Approved, Denied, Held, Applied, Failed, Removed, Drifted, Invalid
+	Reason  string // Approved, Denied, Held, Applied, Warning, Failed, Removed, Drifted, Invalid
 	Message string
 	Time    time.Time
 	// Replayed: it happened before this process began, so that it may have been told.
@@ -81,7 +81,7 @@ func (w logWriter) Write(_ context.Context, s Status) error {
 		if n.Warning {
 			e = w.log.Warn()
 		}
-		e.Str("change", s.Change).Str("key", s.Key.String()).Str("stage", "status").Str("reason", n.Reason).Strs("addresses", s.Addresses).Msg(n.Message)
+		e.Str("change", n.Change).Str("key", s.Key.String()).Str("stage", "status").Str("reason", n.Reason).Strs("addresses", s.Addresses).Msg(n.Message)
 	}
 	return nil
 }
