@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -101,16 +102,27 @@ func manifestFiles(folder string) ([]string, error) {
 	return out, err
 }
 
-// readFile reads one file.
+// readFile reads one file. What is none, such as a pipe or a link to a device,
+// would never end.
 func readFile(folder, file string) ([]byte, error) {
-	info, err := os.Stat(filepath.Join(folder, file))
+	path := filepath.Join(folder, file)
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s: has %d bytes, a manifest has at most %d", file, info.Size(), maxFile)
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: is no regular file, but %s", file, info.Mode().Type())
 	}
-	return os.ReadFile(filepath.Join(folder, file))
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s: has more than the %d bytes that a manifest may have", file, maxFile)
+	}
+	return data, err
 }
 
 // parseFile reads all objects of a file, or none of them. The error names file,
