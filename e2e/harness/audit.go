@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"drawbridge.dev/events"
 )
@@ -21,6 +22,7 @@ type Event struct {
 	Cluster, Kind, Namespace, Name string
 	Change, Cause                  string
 	Subject, Reason                string // of what is no event
+	Time                           time.Time
 	Payload                        json.RawMessage
 }
 
