@@ -24,6 +24,10 @@ type Config struct {
 	DefaultServiceClass bool   `yaml:"default-service-class"` // take Services of type LoadBalancer without a class
 	IngressClass        string `yaml:"ingress-class"`         // class that needs no IngressClass object; empty: "drawbridge"
 
+	// AllGone: that the cluster holds none of the objects whose wishes stand is
+	// meant; it was emptied or built anew. Otherwise it is taken for another one.
+	AllGone bool `yaml:"all-gone"`
+
 	NodeWindow time.Duration `yaml:"node-window"` // changes of nodes within it count as one; 0: 1s
 	Rescan     time.Duration `yaml:"rescan"`      // how often Folder is read without a notice of change; 0: 5s
 	Workers    int           `yaml:"workers"`     // objects translated and published at a time; 0: 4

@@ -38,6 +38,32 @@ func (w *watcher) sync(ctx context.Context, k events.Key) error {
 	return nil
 }
 
+// elsewhere says why the cluster may not be the one whose wishes stand: several
+// do, and it holds none of their objects. A kubeconfig or a folder of another
+// cluster looks like this, and one that was restored empty.
+func (w *watcher) elsewhere() error {
+	if w.config.AllGone {
+		return nil
+	}
+	wishes := 0
+	for _, k := range w.table.keys() {
+		r, there := w.objects.translate(k, w.settings)
+		for _, p := range w.table.of(k) {
+			if !p.wished() {
+				continue
+			}
+			if wishes++; there && p.requested.uid == r.UID {
+				return nil
+			}
+		}
+	}
+	if wishes < 2 {
+		return nil
+	}
+	return fmt.Errorf("watcher: %d wishes of cluster %q stand, and it holds none of their objects: check that it is this cluster; if it was emptied or built anew, set watcher.all-gone and start again",
+		wishes, w.config.Cluster)
+}
+
 // refuse publishes the problems of an object that has no wish.
 func (w *watcher) refuse(ctx context.Context, k events.Key, r translate.Result, places map[string]place) error {
 	for _, p := range rejection(r, places[r.Cloud]) {

@@ -121,6 +121,9 @@ func (w *watcher) work(ctx context.Context, tableSynced <-chan struct{}, report 
 	}
 	w.table.begin()
 	w.takeNodes()
+	if !w.awaitHome(ctx, report) {
+		return
+	}
 	w.everything()
 	w.log.Info().Int("keys", w.asked.Len()).Msg("cluster and table are known: comparing")
 	// What is under way when ctx ends is finished: a wish that is half published
@@ -172,6 +175,27 @@ func (w *watcher) awaitSync(ctx context.Context, tableSynced <-chan struct{}, re
 		}
 	}
 	return true
+}
+
+// awaitHome waits while the cluster seems to be another one.
+func (w *watcher) awaitHome(ctx context.Context, report func(error)) bool {
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	for said := false; ; said = true {
+		err := w.elsewhere()
+		if err == nil {
+			return true
+		}
+		if !said {
+			w.log.Error().Err(err).Msg("nothing is asked for and nothing withdrawn")
+		}
+		report(err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
 }
 
 // readiness reports until ctx ends: whether the bus answers, and the cluster.

@@ -56,7 +56,12 @@ func (s *safeBuffer) String() string {
 
 func start(t *testing.T, b *bus.Bus, dir string) *run {
 	t.Helper()
-	r := &run{t: t, dir: dir, bus: b, log: &safeBuffer{}, ready: make(chan error, 1), done: make(chan error, 1)}
+	return startWith(t, b, Config{Folder: dir})
+}
+
+func startWith(t *testing.T, b *bus.Bus, cfg Config) *run {
+	t.Helper()
+	r := &run{t: t, dir: cfg.Folder, bus: b, log: &safeBuffer{}, ready: make(chan error, 1), done: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	r.cancel = cancel
 	report := func(err error) {
@@ -66,7 +71,7 @@ func start(t *testing.T, b *bus.Bus, dir string) *run {
 		}
 		r.ready <- err
 	}
-	cfg := Config{Cluster: "c1", Folder: dir, NodeWindow: 20 * time.Millisecond, Rescan: 50 * time.Millisecond}
+	cfg.Cluster, cfg.NodeWindow, cfg.Rescan = "c1", 20*time.Millisecond, 50*time.Millisecond
 	go func() { r.done <- Run(ctx, cfg, b, zerolog.New(r.log), prometheus.NewRegistry(), report) }()
 	t.Cleanup(func() { r.stop() })
 	return r
@@ -256,6 +261,30 @@ func TestWhatVanishedWhileItWasDown(t *testing.T) {
 	if n := history(t, b); n != 4 {
 		t.Errorf("%d events in all, want 4", n)
 	}
+}
+
+// A cluster that holds nothing of what stands is another one, unless somebody
+// says that it is not.
+func TestAnotherClusterDeletesNothing(t *testing.T) {
+	b, dir := bustest.Start(t), t.TempDir()
+	write(t, dir, "a.yaml", lbManifest, "a", "", 80)
+	write(t, dir, "b.yaml", lbManifest, "b", "", 80)
+	r := start(t, b, dir)
+	awaitRows(t, b, "a@default requested.v1 port 80 members []", "b@default requested.v1 port 80 members []")
+	r.stop()
+
+	other := t.TempDir()
+	write(t, other, "c.yaml", lbManifest, "c", "", 80)
+	r = start(t, b, other)
+	awaitLog(t, r, "holds none of their objects")
+	if err := <-r.ready; err == nil {
+		t.Error("it is ready")
+	}
+	awaitRows(t, b, "a@default requested.v1 port 80 members []", "b@default requested.v1 port 80 members []")
+	r.stop()
+
+	startWith(t, b, Config{Folder: other, AllGone: true})
+	awaitRows(t, b, "a@default withdrawn.v1", "b@default withdrawn.v1", "c@default requested.v1 port 80 members []")
 }
 
 func awaitLog(t *testing.T, r *run, text string) {
