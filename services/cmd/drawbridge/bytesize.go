@@ -14,7 +14,7 @@ type byteSize int64
 func (b *byteSize) UnmarshalYAML(n *yaml.Node) error {
 	q, err := resource.ParseQuantity(n.Value)
 	if err != nil || q.Sign() < 0 {
-		return fmt.Errorf("line %d: %q is no size: write 512Mi, 10Gi or a number of bytes", n.Line, n.Value)
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is no size: write 512Mi, 10Gi or a number of bytes", n.Line, n.Value)}}
 	}
 	*b = byteSize(q.Value())
 	return nil

@@ -101,16 +101,24 @@ func parseTargets(s string) ([]string, error) {
 		return targets, nil
 	}
 	chosen := strings.Split(s, ",")
-	for _, t := range chosen {
+	for i, t := range chosen {
 		if !slices.Contains(targets, t) {
 			return nil, fmt.Errorf("--target %q: %q is none of all, %s", s, t, strings.Join(targets, ", "))
+		}
+		if slices.Contains(chosen[:i], t) {
+			return nil, fmt.Errorf("--target %q: %s is there twice", s, t)
 		}
 	}
 	return chosen, nil
 }
 
-// makeData makes the data folder, for its owner only.
-func (c config) makeData() error {
+// makeData makes the data folder, for its owner only, if something that runs
+// keeps anything in it: a watcher or executor on a read-only disk needs none.
+func (c config) makeData(run []string) error {
+	if c.NATS.URL != "" && (c.Policy.KeyFile != "" || !slices.Contains(run, "policy")) &&
+		(c.Auditor.Database != "" || !slices.Contains(run, "auditor")) {
+		return nil
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}

@@ -54,19 +54,27 @@ func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Durati
 	}
 	defer logFile.Close()
 
+	cloudsFile := filepath.Join(dir, "clouds.yaml")
+	cfg := demoConfig(dir, manifests, cloudsFile)
+	expected, err := watcher.Translate(manifests, cfg.Watcher)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
 	nodes := sandbox.NewNodes()
 	defer nodes.Close()
+	// The nodes answer before the load balancers of an earlier run look whether they do.
+	if err := nodes.Set(nodePorts(expected.Wishes)); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
 	cloud, err := sandbox.Start(ctx, sandbox.Config{Pending: pending, DataPlane: true, Nodes: nodes, StateFile: filepath.Join(dir, "cloud.json")})
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer cloud.Close()
-	cloudsFile := filepath.Join(dir, "clouds.yaml")
 	if err := os.WriteFile(cloudsFile, cloud.CloudsYAML(), 0o600); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 
-	cfg := demoConfig(dir, manifests, cloudsFile)
 	full, err := cfg.complete(targets)
 	if err != nil {
 		return err
@@ -74,10 +82,6 @@ func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Durati
 	log, err := newLogger(logConfig{Level: "info", Format: "json"}, logFile)
 	if err != nil {
 		return err
-	}
-	expected, err := watcher.Translate(manifests, full.Watcher)
-	if err != nil {
-		return fmt.Errorf("demo: %w", err)
 	}
 	screen := newScreen(out, dir, full, cloud, nodes, expected)
 	screen.welcome()
@@ -94,7 +98,7 @@ func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Durati
 func demoConfig(dir, manifests, cloudsFile string) config {
 	cfg := defaults()
 	cfg.Data = filepath.Join(dir, "data")
-	cfg.Streams.MaxBytes = 256 << 20
+	cfg.Streams.MaxBytes = 64 << 20 // a full disk shall not keep a newcomer out
 	cfg.Ops.Address = freeAddress(cfg.Ops.Address)
 	cfg.Auditor.Listen.Address = freeAddress(auditor.DefaultAddress)
 	cfg.Watcher.Cluster, cfg.Watcher.Folder = "demo", manifests

@@ -111,6 +111,13 @@ func historyCommand() *cobra.Command {
 	} {
 		filters[f[0]] = cmd.Flags().String(f[0], "", f[1])
 	}
+	var stages []string
+	for _, s := range events.Stages {
+		stages = append(stages, string(s))
+	}
+	complete(cmd, "stage", stages...)
+	complete(cmd, "verdict", auditor.Verdicts...)
+	complete(cmd, "kind", events.KindService, events.KindIngress)
 	at.addTo(cmd)
 	out.addTo(cmd)
 	return cmd

@@ -13,20 +13,18 @@ import (
 // newLogger writes for people on a terminal and JSON lines elsewhere.
 func newLogger(c logConfig, out *os.File) (zerolog.Logger, error) {
 	level, err := zerolog.ParseLevel(c.Level)
-	if err != nil {
+	if err != nil || level < zerolog.TraceLevel || level > zerolog.ErrorLevel {
 		return zerolog.Nop(), fmt.Errorf("log.level %q: write trace, debug, info, warn or error", c.Level)
 	}
-	var w io.Writer = out
-	switch c.Format {
-	case "json":
-	case "console":
-		w = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly}
-	case "":
-		if term.IsTerminal(int(out.Fd())) {
-			w = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly}
-		}
-	default:
+	if c.Format != "" && c.Format != "json" && c.Format != "console" {
 		return zerolog.Nop(), fmt.Errorf("log.format %q: write console or json", c.Format)
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+	return zerolog.New(logWriter(c, out)).Level(level).With().Timestamp().Logger(), nil
+}
+
+func logWriter(c logConfig, out *os.File) io.Writer {
+	if c.Format == "console" || c.Format == "" && term.IsTerminal(int(out.Fd())) {
+		return zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly}
+	}
+	return out
 }

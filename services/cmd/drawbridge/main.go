@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -16,16 +18,23 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := rootCommand().ExecuteContext(ctx)
+	status := exitStatus(rootCommand().ExecuteContext(ctx), os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// exitStatus is the exit status of a command that ended with err, which is told
+// to people unless the command did.
+func exitStatus(err error, stderr io.Writer) int {
 	var code exitCode
 	switch {
+	case err == nil:
+		return 0
 	case errors.As(err, &code):
-		os.Exit(int(code))
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "drawbridge:", err)
-		os.Exit(1)
+		return int(code)
 	}
+	fmt.Fprintln(stderr, "drawbridge:", err)
+	return 1
 }
 
 // exitCode is an error that has been told already and only sets the exit status.
@@ -54,7 +63,7 @@ func versionCommand() *cobra.Command {
 			if !ok {
 				return errors.New("the binary holds no build information")
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "drawbridge %s %s\n", info.Main.Version, info.GoVersion)
+			fmt.Fprintf(cmd.OutOrStdout(), "drawbridge %s, %s, %s/%s\n", info.Main.Version, info.GoVersion, runtime.GOOS, runtime.GOARCH)
 			for _, s := range info.Settings {
 				if s.Key == "vcs.revision" || s.Key == "vcs.time" || s.Key == "vcs.modified" {
 					fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", s.Key, s.Value)

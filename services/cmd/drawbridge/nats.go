@@ -48,8 +48,8 @@ func loopback(address string) (string, int, error) {
 		return "", 0, fmt.Errorf("%q: %w", address, err)
 	}
 	n, err := strconv.Atoi(port)
-	if err != nil {
-		return "", 0, fmt.Errorf("%q: port: %w", address, err)
+	if err != nil || n < 1 || n > 65535 {
+		return "", 0, fmt.Errorf("%q: port %q is not in 1-65535", address, port)
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 		return "", 0, fmt.Errorf("%q is no loopback address: the embedded server asks for no credentials; run a NATS server with TLS and accounts and set nats.url", address)

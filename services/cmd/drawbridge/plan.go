@@ -16,7 +16,7 @@ import (
 	"drawbridge.dev/services/watcher"
 )
 
-// exitRefused is the exit status of plan when something would not be exposed.
+// exitRefused is the exit status of plan when something would not be exposed as it asks.
 const exitRefused = exitCode(2)
 
 // planned is the answer of plan.
@@ -40,7 +40,7 @@ type plannedExposure struct {
 func planCommand() *cobra.Command {
 	cfg := defaults()
 	cfg.Watcher.Cluster = "plan"
-	var file string
+	var file, folder string
 	var against bool
 	var out output
 	cmd := &cobra.Command{
@@ -48,12 +48,15 @@ func planCommand() *cobra.Command {
 		Short: "What manifests would do, and whether policy would allow it",
 		Long: "Translate the manifests of a folder, ask policy about each, and say which steps would be taken in\n" +
 			"the cloud: from nothing, or with --against-cloud from what stands there. Nothing is written.\n\n" +
-			"Exit status 0: everything would be exposed. 2: something would be denied, held or refused.\n" +
+			"Exit status 0: everything would be exposed. 2: something would be denied or held, or has a problem.\n" +
 			"1: the plan could not be made.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := loadSettings(&cfg, file, cmd.Flags()); err != nil {
 				return err
+			}
+			if folder != "" {
+				cfg.Watcher.Folder = folder
 			}
 			p, err := makePlan(cmd.Context(), cfg, against)
 			if err != nil {
@@ -68,7 +71,7 @@ func planCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&cfg.Watcher.Folder, "folder", "f", "", "folder of manifests")
+	cmd.Flags().StringVarP(&folder, "folder", "f", "", "folder of manifests")
 	cmd.Flags().BoolVar(&against, "against-cloud", false, "compare with what stands in the configured cloud")
 	cmd.Flags().StringVarP(&file, "config", "c", configFileFromEnv(), "configuration file (YAML)")
 	addSettings(cmd.Flags(), &cfg)
@@ -133,8 +136,11 @@ func (p planned) refused() bool {
 }
 
 func (p planned) print(w io.Writer) error {
+	if len(p.Exposures) == 0 {
+		fmt.Fprintln(w, "nothing asks for exposure")
+	}
 	for _, x := range p.Exposures {
-		fmt.Fprintf(w, "%s %s/%s (%s): %s\n", x.Key.Kind, x.Key.Namespace, x.Key.Name, oneLine(x.Where), strings.ToUpper(string(x.Verdict)))
+		fmt.Fprintf(w, "%s %s/%s (%s): %s\n", x.Key.Kind, oneLine(x.Key.Namespace), oneLine(x.Key.Name), oneLine(x.Where), strings.ToUpper(string(x.Verdict)))
 		for _, part := range []struct {
 			mark  string
 			lines []string

@@ -39,7 +39,7 @@ func runCommand() *cobra.Command {
 			if err := loadSettings(&cfg, file, cmd.Flags()); err != nil {
 				return err
 			}
-			if err := cfg.makeData(); err != nil {
+			if err := cfg.makeData(run); err != nil {
 				return err
 			}
 			full, err := cfg.complete(run)
@@ -55,6 +55,7 @@ func runCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", configFileFromEnv(), "configuration file (YAML)")
 	cmd.Flags().StringVar(&target, "target", "all", "all, or a comma-separated choice of watcher, policy, executor, auditor")
+	complete(cmd, "target", append([]string{"all"}, targets...)...)
 	addSettings(cmd.Flags(), &cfg)
 	return cmd
 }
@@ -75,9 +76,10 @@ func runServices(ctx context.Context, cfg config, run []string, log zerolog.Logg
 	}
 	defer closeBus()
 	if slices.Contains(run, "auditor") {
-		s := bus.Streams{MaxAge: cfg.Streams.MaxAge, MaxBytes: int64(cfg.Streams.MaxBytes), Replicas: cfg.Streams.Replicas}
+		s := bus.Streams{MaxAge: cfg.Streams.MaxAge, MaxBytes: int64(cfg.Streams.MaxBytes), Replicas: cfg.Streams.Replicas,
+			LazyState: cfg.NATS.URL == ""} // an embedded server has no replicas
 		if err := b.EnsureStreams(ctx, s); err != nil {
-			return err
+			return fmt.Errorf("streams with max-size %d bytes, max-age %s, replicas %d: %w", s.MaxBytes, s.MaxAge, s.Replicas, err)
 		}
 	}
 	ready := newReadiness(run)

@@ -51,7 +51,7 @@ func (s *screen) row(r bus.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Err != nil {
-		fmt.Fprintf(s.out, "%s  undecodable  %s: %v\n", time.Now().Format(time.TimeOnly), r.Subject, r.Err)
+		fmt.Fprintf(s.out, "%s  undecodable  %s\n", time.Now().Format(time.TimeOnly), oneLine(fmt.Sprintf("%s: %v", r.Subject, r.Err)))
 		return
 	}
 	k := r.Event.Key
@@ -61,13 +61,13 @@ func (s *screen) row(r bus.Record) {
 		s.standing[k] = x
 	}
 	x.put(r.Event.Payload)
-	if _, wish := r.Event.Payload.(events.Requested); wish {
-		s.serveNodes()
-	}
 	if !s.live {
 		return
 	}
-	fmt.Fprintf(s.out, "%s  %-10s %-24s %s\n", r.Event.Time.Local().Format(time.TimeOnly), verbOf(r.Event), short(k), oneLine(summary(r.Event.Payload)))
+	if _, wish := r.Event.Payload.(events.Requested); wish {
+		s.serveNodes()
+	}
+	fmt.Fprintf(s.out, "%s  %-10s %-24s %s\n", r.Event.Time.Local().Format(time.TimeOnly), verbOf(r.Event), oneLine(short(k)), oneLine(summary(r.Event.Payload)))
 	if s.shown {
 		if o, ok := r.Event.Payload.(events.Outcome); ok && o.State == events.Applied {
 			for _, c := range s.commands(*x) {
@@ -83,6 +83,7 @@ func (s *screen) synced() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live = true
+	s.serveNodes()
 	s.showTable()
 }
 
@@ -92,14 +93,31 @@ func verbOf(e events.Event) string {
 
 func short(k events.Key) string { return k.Namespace + "/" + k.Name }
 
-// serveNodes makes the NodePorts of all wishes answer, as the cluster would.
+// serveNodes makes the NodePorts of all wishes answer, as the cluster would, and
+// until the table is shown also those of wishes that are on their way.
 func (s *screen) serveNodes() {
-	ports := map[string]sandbox.Backend{}
+	var wishes []watcher.Wish
+	if !s.shown {
+		wishes = slices.Clone(s.expected.Wishes)
+	}
 	for _, x := range s.standing {
-		if x.requested == nil || x.requested.Exposure == nil {
+		if x.requested != nil {
+			wishes = append(wishes, watcher.Wish{Requested: *x.requested})
+		}
+	}
+	if err := s.nodes.Set(nodePorts(wishes)); err != nil {
+		fmt.Fprintf(s.out, "some NodePorts cannot answer: %v\n", err)
+	}
+}
+
+// nodePorts are what wishes send traffic to.
+func nodePorts(wishes []watcher.Wish) []sandbox.Backend {
+	ports := map[string]sandbox.Backend{}
+	for _, w := range wishes {
+		if w.Requested.Exposure == nil {
 			continue
 		}
-		for _, b := range x.requested.Exposure.Backends {
+		for _, b := range w.Requested.Exposure.Backends {
 			for _, m := range b.Members {
 				a, err := netip.ParseAddr(m.Address)
 				if err != nil {
@@ -110,9 +128,7 @@ func (s *screen) serveNodes() {
 			}
 		}
 	}
-	if err := s.nodes.Set(slices.Collect(maps.Values(ports))); err != nil {
-		fmt.Fprintf(s.out, "some NodePorts cannot answer: %v\n", err)
-	}
+	return slices.Collect(maps.Values(ports))
 }
 
 // showTable shows the table once, when all that the folder asked for is settled.

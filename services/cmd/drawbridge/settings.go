@@ -65,7 +65,7 @@ func (s setting) set(text string) error {
 		return nil
 	}
 	fresh := reflect.New(s.value.Type())
-	if err := yaml.Unmarshal([]byte(text), fresh.Interface()); err != nil {
+	if err := decodeStrict([]byte(text), fresh.Interface()); err != nil {
 		return fmt.Errorf("setting %s: %q: %w", s.name, text, err)
 	}
 	s.value.Set(fresh.Elem())
@@ -128,10 +128,56 @@ func loadSettings(cfg any, file string, fs *pflag.FlagSet) error {
 func decodeStrict(b []byte, into any) error {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
-	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+	err := d.Decode(into)
+	var wrong *yaml.TypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.As(err, &wrong):
+		return &yaml.TypeError{Errors: nameLines(wrong.Errors, b)}
+	case err != nil:
 		return err
 	}
+	var second yaml.Node
+	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("line %d: a second document, which nobody would read", second.Line)
+	}
 	return nil
+}
+
+// nameLines adds to errors that begin with "line N: " what is set on that line.
+func nameLines(errs []string, doc []byte) []string {
+	var root yaml.Node
+	if yaml.Unmarshal(doc, &root) != nil {
+		return errs
+	}
+	names := map[int]string{}
+	var walk func(path string, n *yaml.Node)
+	walk = func(path string, n *yaml.Node) {
+		if path != "" {
+			names[n.Line] = path
+		}
+		for i, child := range n.Content {
+			switch {
+			case n.Kind == yaml.DocumentNode:
+				walk(path, child)
+			case n.Kind == yaml.SequenceNode:
+				walk(fmt.Sprintf("%s[%d]", path, i), child)
+			case n.Kind == yaml.MappingNode && i%2 == 1:
+				walk(strings.TrimPrefix(path+"."+n.Content[i-1].Value, "."), child)
+			}
+		}
+	}
+	walk("", &root)
+	var out []string
+	for _, e := range errs {
+		var line int
+		if _, err := fmt.Sscanf(e, "line %d:", &line); err == nil && names[line] != "" {
+			e = fmt.Sprintf("line %d: %s: %s", line, names[line], strings.TrimPrefix(e, fmt.Sprintf("line %d: ", line)))
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // configFileFromEnv is the default of --config.

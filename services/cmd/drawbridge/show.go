@@ -37,9 +37,9 @@ func showCommand() *cobra.Command {
 }
 
 func showChange(w io.Writer, c auditor.Change) error {
-	fmt.Fprintf(w, "change %s\n", c.ID)
+	fmt.Fprintf(w, "change %s\n", oneLine(c.ID))
 	for _, e := range c.Events {
-		fmt.Fprintf(w, "\n%s  %s  %s  by %s\n", e.Time.Local().Format(time.StampMilli), strings.ToUpper(e.Verdict), e.Key(), oneLine(e.Source))
+		fmt.Fprintf(w, "\n%s  %s  %s  by %s\n", e.Time.Local().Format(time.StampMilli), strings.ToUpper(e.Verdict), oneLine(e.Key().String()), oneLine(e.Source))
 		for _, l := range details(e) {
 			fmt.Fprintf(w, "    %-12s %s\n", l[0], oneLine(l[1]))
 		}
@@ -83,6 +83,9 @@ func details(e auditor.Event) (out [][2]string) {
 			add("balancer", strings.TrimSpace(strings.Join([]string{b.Name, b.ID, b.Provider, b.Topology}, " ")))
 		}
 		add("reason", p.Reason)
+		if p.Retry {
+			add("retries", "by itself")
+		}
 		add("step", p.Steps...)
 		add("warning", p.Warnings...)
 		add("calls", fmt.Sprintf("%d writes, %d reads, %d polls", p.Calls.Writes, p.Calls.Reads, p.Calls.Polls))
