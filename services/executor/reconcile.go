@@ -127,20 +127,21 @@ func (t *term) take(ctx context.Context, j job, step plan.Step, s *sight) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if r := t.table.get(j.key); !r.current() || r.decided.Event.Payload.(events.Decided).Digest != j.digest {
-		return errSuperseded
-	}
 	if err := j.unplaced(step); err != nil {
-		return err
-	}
-	if err := t.lease.Check(ctx); err != nil {
 		return err
 	}
 	kind := strings.TrimPrefix(fmt.Sprintf("%T", step), "plan.")
 	// What is sent is not taken back: a stop waits for the answer.
 	send, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.cfg.RequestTimeout)
 	defer cancel()
-	result, err := t.client.Apply(send, step)
+	var refused error
+	result, err := t.client.Apply(octavia.Guard(send, func(ctx context.Context) error {
+		refused = t.mayWrite(ctx, j)
+		return refused
+	}), step)
+	if refused != nil {
+		return refused
+	}
 	if err != nil {
 		t.metrics.steps.WithLabelValues(kind, "refused").Inc()
 		return err
@@ -150,4 +151,12 @@ func (t *term) take(ctx context.Context, j job, step plan.Step, s *sight) error 
 	j.trip.steps = append(j.trip.steps, step.Describe())
 	s.advance(step, result)
 	return nil
+}
+
+// mayWrite says why nothing may be written for a job any more.
+func (t *term) mayWrite(ctx context.Context, j job) error {
+	if r := t.table.get(j.key); !r.current() || r.decided.Event.Payload.(events.Decided).Digest != j.digest {
+		return errSuperseded
+	}
+	return t.lease.Check(ctx)
 }

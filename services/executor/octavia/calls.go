@@ -27,6 +27,24 @@ func Count(ctx context.Context, c *Calls) context.Context {
 	return context.WithValue(ctx, callsKey{}, c)
 }
 
+type guardKey struct{}
+
+// Guard has may asked just before a write of the context is sent, also before one
+// that is sent again with a new token. What may not be sent fails with its error.
+func Guard(ctx context.Context, may func(context.Context) error) context.Context {
+	return context.WithValue(ctx, guardKey{}, may)
+}
+
+func allowed(r *http.Request) error {
+	may, guarded := r.Context().Value(guardKey{}).(func(context.Context) error)
+	if !guarded || reads(r) || strings.HasSuffix(r.URL.Path, "/auth/tokens") { // a token serves many changes
+		return nil
+	}
+	return may(r.Context())
+}
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
 // counter is the transport of all requests. Those for a token are not counted:
 // one token serves many changes.
 type counter struct {
@@ -36,10 +54,16 @@ type counter struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (t *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := allowed(r); err != nil {
+		if r.Body != nil {
+			r.Body.Close()
+		}
+		return nil, err
+	}
 	url := r.URL.String()
 	if c, ok := r.Context().Value(callsKey{}).(*Calls); ok && t.octavia != "" &&
 		(strings.HasPrefix(url, t.octavia) || strings.HasPrefix(url, t.neutron)) {
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if reads(r) {
 			c.reads.Add(1)
 		} else {
 			c.writes.Add(1)

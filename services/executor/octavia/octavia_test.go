@@ -2,6 +2,8 @@ package octavia_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -214,6 +216,29 @@ func TestWholeCreate(t *testing.T) {
 				t.Errorf("found of another fleet %v, %v", other, err)
 			}
 		})
+	}
+}
+
+// TestGuard: a write that is sent again with a new token is asked for again.
+func TestGuard(t *testing.T) {
+	cloud, cfg := start(t, sandbox.Config{})
+	c := must(octavia.Connect(t.Context(), cfg))
+	lb := desired(t, c)
+	if err := cloud.Inject(sandbox.Fault{Method: "POST", PathPattern: "/loadbalancers$", Times: 1, Status: 401}); err != nil {
+		t.Fatal(err)
+	}
+	lost, sent := errors.New("lost"), 0
+	_, err := c.Apply(octavia.Guard(t.Context(), func(context.Context) error {
+		if sent++; sent > 1 {
+			return lost
+		}
+		return nil
+	}), plan.CreateLoadBalancer{LoadBalancer: lb})
+	if !errors.Is(err, lost) {
+		t.Errorf("error is %v", err)
+	}
+	if found := must(c.Summaries(t.Context(), "f")); len(found) != 0 {
+		t.Errorf("it was sent: %v", found)
 	}
 }
 
