@@ -18,6 +18,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal ends in order, a second one at once
 	status := exitStatus(rootCommand().ExecuteContext(ctx), os.Stderr)
 	stop()
 	os.Exit(status)
