@@ -39,6 +39,10 @@ const (
 	Held     Verdict = "held"
 )
 
+// RulePolicyFailed stands in [Decided.Rules] where the policy itself gave no
+// answer. Such a denial changes nothing that stands.
+const RulePolicyFailed = "policy-failed"
+
 // Decided is the answer to one wish. Exposure is what shall stand after it:
 // the approved wish with the obligations applied; or, when the wish is denied or
 // held, what was approved before and may stay untouched. A nil Exposure means

@@ -167,13 +167,7 @@ func (w *world) decide(k events.Key, verdict events.Verdict, e *events.Exposure,
 	if verdict != events.Approved {
 		d.Reasons = []string{"test"}
 	}
-	d = d.Seal(k)
-	signature, err := w.seed.Sign([]byte(d.Digest))
-	if err != nil {
-		w.Fatal(err)
-	}
-	public, _ := w.seed.PublicKey()
-	d.Signature = events.Signature{Key: public, Value: base64.StdEncoding.EncodeToString(signature)}
+	d = w.sign(k, d)
 	for _, f := range change {
 		f(&d)
 	}
@@ -181,6 +175,19 @@ func (w *world) decide(k events.Key, verdict events.Verdict, e *events.Exposure,
 	if _, err := w.bus.Publish(ctx, decided); err != nil {
 		w.Fatal(err)
 	}
+	return d
+}
+
+// sign seals and signs a decision.
+func (w *world) sign(k events.Key, d events.Decided) events.Decided {
+	w.Helper()
+	d = d.Seal(k)
+	signature, err := w.seed.Sign([]byte(d.Digest))
+	if err != nil {
+		w.Fatal(err)
+	}
+	public, _ := w.seed.PublicKey()
+	d.Signature = events.Signature{Key: public, Value: base64.StdEncoding.EncodeToString(signature)}
 	return d
 }
 

@@ -218,3 +218,35 @@ func TestPlan(t *testing.T) {
 		t.Errorf("a dry run writes:%s", text)
 	}
 }
+
+// TestHistoryLost: on a new and empty bus, what stands is removed only by a
+// decision that says so, not by one that waits for a person or by a policy that failed.
+func TestHistoryLost(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	stop := w.run()
+	k := key("web")
+	o := w.applied(k, w.decide(k, events.Approved, ingress("web", "10.0.0.11")))
+	stop()
+	w.bus = bustest.Start(t)
+	w.run()
+	w.calls()
+	none := func(rules ...string) func(*events.Decided) {
+		return func(d *events.Decided) {
+			d.Exposure, d.Rules = nil, rules
+			*d = w.sign(k, *d)
+		}
+	}
+	held := w.decide(k, events.Held, ingress("web", "10.0.0.12"), none())
+	w.failed(k, held, "history does not know")
+	w.failed(k, w.decide(k, events.Denied, ingress("web", "10.0.0.13"), none(events.RulePolicyFailed)), "history does not know")
+	if s := w.standing(); len(s) != 1 || s[0].ID != o.LoadBalancer.ID || s[0].FloatingIP == "" {
+		t.Errorf("there stand %+v, want %s untouched", s, o.LoadBalancer.ID)
+	}
+	if writes, _, text := w.calls(); writes != 0 {
+		t.Errorf("writes:%s", text)
+	}
+	w.removed(k, w.decide(k, events.Denied, ingress("web", "10.0.0.14"), none("hosts")))
+	if s := w.standing(); len(s) != 0 {
+		t.Errorf("there stand %+v after a denial", s)
+	}
+}

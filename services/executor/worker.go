@@ -103,6 +103,9 @@ func (t *term) carryOut(ctx context.Context, j *job, r row) (sight, error) {
 		return sight{}, nil
 	}
 	s, err := t.observe(ctx, *j, !r.read && j.trip.failures == 0)
+	if err == nil {
+		err = forgotten(r, s)
+	}
 	if err != nil || r.owed() {
 		if err == nil {
 			s, err = t.reconcile(ctx, *j, s)
@@ -124,6 +127,20 @@ func (t *term) carryOut(ctx context.Context, j *job, r row) (sight, error) {
 	}
 	j.cause = cause
 	return t.reconcile(ctx, *j, s)
+}
+
+// forgotten refuses to remove what stands though no outcome ever named it, by a
+// decision that forbids nothing: a wish is held, or the policy failed. What was
+// approved is not known then, because history was lost.
+func forgotten(r row, s sight) error {
+	d, _ := r.decision()
+	last, answered := r.answer()
+	known := answered && (last.State != events.Failed || last.LoadBalancer != nil)
+	forbids := d.Verdict != events.Held && !slices.Contains(d.Rules, events.RulePolicyFailed)
+	if known || forbids || d.Exposure != nil || s.LoadBalancer == nil && len(s.FloatingIPs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the wish is %s, and something stands of which history does not know whether it was approved: it is left as it is until the wish is approved or denied", errRefused, d.Verdict)
 }
 
 // absent says whether the listing at the beginning of the term knows nothing of

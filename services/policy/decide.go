@@ -12,8 +12,7 @@ import (
 	"drawbridge.dev/events"
 )
 
-// ruleFailed stands in Decided.Rules where the policy itself failed.
-const ruleFailed = "policy-failed"
+const ruleFailed = events.RulePolicyFailed
 
 // Question is everything that a decision follows from, beside the bundle.
 type Question struct {
