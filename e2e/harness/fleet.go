@@ -99,12 +99,12 @@ var natsUser = map[string]string{"watcher": "watcher-" + ClusterName, "policy": 
 func (f *Fleet) sections(t testing.TB, api string) map[string]any {
 	t.Helper()
 	seed, public := newSigner(t, f.folder)
-	watcher := map[string]any{"cluster": ClusterName, "cloud": CloudName}
+	watcher := map[string]any{"cluster": ClusterName, "cloud": CloudName, "node-window": "100ms", "rescan": "1s"}
 	for k, v := range f.Source.Config() {
 		watcher[k] = v
 	}
 	executor := map[string]any{"fleet": f.Name, "cloud": CloudName, "openstack-cloud": CloudName, "clouds-file": f.Cloud.CloudsFile,
-		"trusted-keys": []string{public}, "drift-interval": "2s", "lease-ttl": "5s", "retry-max": "5s", "poll-max": "1s"}
+		"trusted-keys": []string{public}, "drift-interval": "1s", "lease-ttl": "3s", "retry-max": "5s", "poll-max": "1s"}
 	for k, v := range f.Cloud.Executor {
 		executor[k] = v
 	}

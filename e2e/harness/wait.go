@@ -8,7 +8,7 @@ import (
 
 // Patience is how long a condition may take to come true. It bounds what hangs
 // and measures nothing: machines that test are slow.
-const Patience = 1 * time.Minute
+const Patience = 3 * time.Minute
 
 const pollInterval = 100 * time.Millisecond
 
