@@ -154,6 +154,8 @@ func TestDemo(t *testing.T) {
 	if got := d.replies(t, d.out.String()); strings.Count(got, "200 ") != 3 || !strings.Contains(got, "games/position:7001/UDP on worker-") {
 		t.Errorf("the lines for a shell answer\n%s", got)
 	}
+	d.shell(t)
+	d.commands(t)
 
 	d.edit(t, "games.yaml", "port: 7000", "port: 7009")
 	until(t, "the edit is carried out", d.out.holds(":7009/", 1))
@@ -184,6 +186,10 @@ func TestDemo(t *testing.T) {
 	if got := d.replies(t, d.out.String()); strings.Count(got, "200 ") != 2 || strings.Contains(got, "503") {
 		t.Errorf("started again, the lines for a shell answer\n%s", got)
 	}
+	d.ready(t)
+	if w := d.writes(t); len(w) > 0 {
+		t.Errorf("started again, it wrote to the cloud: %q", w)
+	}
 	d.edit(t, "games.yaml", "port: 7009", "port: 7010")
 	until(t, "the next edit is carried out", d.out.holds(":7010/", 1))
 	var happened []string
@@ -193,4 +199,8 @@ func TestDemo(t *testing.T) {
 	if got := strings.Join(happened, " "); got != "requested approved applied" || d.steps(t) == before {
 		t.Errorf("started again it did %q with %d steps, want what the one edit needs", got, d.steps(t)-before)
 	}
+	if len(d.writes(t)) == 0 {
+		t.Error("the edit wrote nothing to the cloud: writes are not counted")
+	}
+	d.secrets(t)
 }
