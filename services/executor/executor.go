@@ -116,8 +116,8 @@ func (x *executor) term(ctx context.Context, lease *bus.Lease) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t := &term{executor: x, lease: lease, table: newTable(), limit: newLimit(x.cfg.MaxParallel, x.metrics),
-		placement: &placement{cfg: x.cfg, client: x.client, minor: x.client.APIMinor()}, listed: map[string]bool{},
-		queue: workqueue.NewTypedDelayingQueue[events.Key]()}
+		placement: &placement{cfg: x.cfg, client: x.client, minor: x.client.APIMinor()}, listed: map[string]bool{}}
+	t.queue = newQueue(func(k events.Key) bool { return t.table.get(k).owed() })
 	t.settler = &settler{min: x.cfg.PollMin, max: x.cfg.PollMax, log: x.log, waiting: map[string]*waiter{}, wake: make(chan struct{}, 1),
 		poll:   func(ctx context.Context) ([]plan.LoadBalancer, error) { return x.client.Statuses(ctx, x.cfg.Fleet) },
 		polled: func() { x.metrics.calls.WithLabelValues("poll").Inc() }}
