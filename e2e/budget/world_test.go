@@ -83,6 +83,19 @@ func ingressIn(namespace, name string) harness.Object {
 	return harness.Ingress(namespace, name, nil, paths...)
 }
 
+// allowed exposes an object and waits until the policy knows its namespace.
+func (w *world) allowed(t testing.TB, o harness.Object) {
+	t.Helper()
+	w.Source.Apply(t, o)
+	harness.Eventually(t, harness.Key(o).String()+" stands", func() error {
+		trip, err := w.Auditor.Newest(harness.Key(o))
+		if err == nil && len(trip.Outcome.Addresses) == 0 {
+			err = fmt.Errorf("%s %q", trip.Decided.Verdict, trip.Decided.Reasons)
+		}
+		return err
+	})
+}
+
 // cost is what the cloud was asked for, but for tokens.
 type cost struct {
 	writes, reads, polls int
