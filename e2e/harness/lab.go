@@ -3,6 +3,8 @@ package harness
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"gopkg.in/yaml.v3"
@@ -15,7 +17,7 @@ func labVariable(t testing.TB, name string) string {
 	name = "DRAWBRIDGE_LAB_" + name
 	v := os.Getenv(name)
 	if v == "" {
-		if os.Getenv("DRAWBRIDGE_E2E_REQUIRE_LAB") != "" {
+		if Full() {
 			t.Fatalf(`%s is not set, and DRAWBRIDGE_E2E_REQUIRE_LAB asks for the real servers: eval "$(e2e/lab/up)"`, name)
 		}
 		t.Skipf(`needs the real servers, and %s is not set: eval "$(e2e/lab/up)", or go tool task e2e`, name)
@@ -23,10 +25,29 @@ func labVariable(t testing.TB, name string) string {
 	return v
 }
 
-// LabCluster is the real API server.
+// Full says whether everything shall run, the real servers included, and
+// nothing be skipped.
+func Full() bool { return os.Getenv("DRAWBRIDGE_E2E_REQUIRE_LAB") != "" }
+
+// clusters are the kubeconfigs of real API servers that no test uses now.
+var clusters = sync.OnceValue(func() chan string {
+	files := strings.Split(os.Getenv("DRAWBRIDGE_LAB_KUBECONFIG"), string(os.PathListSeparator))
+	free := make(chan string, len(files))
+	for _, f := range files {
+		free <- f
+	}
+	return free
+})
+
+// LabCluster is a real API server, for this test alone: every watcher of a
+// cluster sees everything in it. DRAWBRIDGE_LAB_KUBECONFIG names one or several.
 func LabCluster(t testing.TB) *Cluster {
 	t.Helper()
-	return OpenCluster(t, labVariable(t, "KUBECONFIG"))
+	labVariable(t, "KUBECONFIG")
+	free := clusters()
+	kubeconfig := <-free
+	t.Cleanup(func() { free <- kubeconfig })
+	return OpenCluster(t, kubeconfig)
 }
 
 // LabCloud is the real Octavia.

@@ -164,14 +164,10 @@ func restarting(t *testing.T, w *world) {
 	// What vanishes while the watcher is away is noticed when it is back.
 	p := w.Process("watcher")
 	p.Stop(t)
-	for _, o := range w.exposed {
-		w.Source.Delete(t, o)
-	}
+	w.Source.Delete(t, w.exposed[0])
 	p.Start(t)
-	for _, o := range w.exposed {
-		w.Removed(t, o)
-	}
-	w.exposed = nil
+	w.Removed(t, w.exposed[0])
+	w.exposed = w.exposed[1:]
 	w.Exact(t)
 }
 
@@ -269,9 +265,6 @@ func killing(t *testing.T, w *world) {
 // standingBy kills the executor that holds the lease, for good, while it
 // creates: another one ends what it began.
 func standingBy(t *testing.T, w *world) {
-	if w.Shape != harness.Processes {
-		return // one process holds everything, and kill covers it
-	}
 	ns := w.namespace(t, true)
 	first := harness.Balanced(ns, "first", nil, w.port(t, "first", "TCP", 7000))
 	before := w.expose(t, first)
