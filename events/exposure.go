@@ -252,13 +252,20 @@ func validHost(h string) bool {
 	return h == "" || len(h) <= 253 && hostName.MatchString(strings.ToLower(h))
 }
 
+// What a monitor says ends up in the configuration of HAProxy: nothing but the
+// characters of a URL (RFC 3986, 3.3 and 3.4), and codes as Octavia takes them.
+var (
+	monitorPath  = regexp.MustCompile(`^/[-._~!$&'()*+,;=:@%/?A-Za-z0-9]*$`)
+	monitorCodes = regexp.MustCompile(`^[0-9]{3}(-[0-9]{3}|(,[0-9]{3})*)$`)
+)
+
 func (b Backend) validate(field string) (errs []error) {
 	if !b.Protocol.valid() {
 		errs = append(errs, fmt.Errorf("%s.protocol: %q is none of TCP, UDP, HTTP", field, b.Protocol))
 	}
 	for j, m := range b.Members {
 		f := fmt.Sprintf("%s.members[%d]", field, j)
-		if _, err := netip.ParseAddr(m.Address); err != nil {
+		if a, err := netip.ParseAddr(m.Address); err != nil || a.Zone() != "" { // a zone may be any text
 			errs = append(errs, fmt.Errorf("%s.address: %q is no IP address", f, m.Address))
 		}
 		if m.Port < 1 || m.Port > 65535 {
@@ -275,6 +282,12 @@ func (b Backend) validate(field string) (errs []error) {
 		}
 		if m.MaxRetries < 1 || m.MaxRetries > 10 || m.MaxRetriesDown < 1 || m.MaxRetriesDown > 10 {
 			errs = append(errs, fmt.Errorf("%s: maxRetries %d and maxRetriesDown %d must be in 1-10", f, m.MaxRetries, m.MaxRetriesDown))
+		}
+		if m.Path != "" && !monitorPath.MatchString(m.Path) {
+			errs = append(errs, fmt.Errorf("%s.path: %q is no absolute path of a URL", f, m.Path))
+		}
+		if m.Codes != "" && !monitorCodes.MatchString(m.Codes) {
+			errs = append(errs, fmt.Errorf("%s.codes: %q is none of the forms 200, 200,204 and 200-299", f, m.Codes))
 		}
 	}
 	return errs

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ func (c Config) Validate() error {
 		return errors.New("bus: url is empty: set it to the NATS server, for example nats://127.0.0.1:4222")
 	case (c.CertFile == "") != (c.KeyFile == ""):
 		return errors.New("bus: cert-file and key-file must be set together")
+	case strings.Contains(c.URL, "@"):
+		return errors.New("bus: url holds a user, a password or a token, which would be told to logs: name a credentials-file instead")
 	}
 	return nil
 }

@@ -96,6 +96,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		want string
 	}{
 		{"no url", bus.Config{}, "url is empty"},
+		{"password in url", bus.Config{URL: "nats://me:hunter2@127.0.0.1:1"}, "credentials-file"},
 		{"half a key pair", bus.Config{URL: url, CertFile: "x"}, "cert-file and key-file"},
 		{"nobody there", bus.Config{URL: "nats://127.0.0.1:1"}, "nats://127.0.0.1:1"},
 		{"no such credentials", bus.Config{URL: url, CredentialsFile: "/nonexistent.creds"}, "credentials"},
