@@ -213,7 +213,19 @@ func commandFor(l events.Listener, at netip.AddrPort) string {
 		if r.Host != "" {
 			header = fmt.Sprintf("-H 'Host: %s' ", strings.Replace(r.Host, "*", "any", 1))
 		}
-		return fmt.Sprintf("curl %shttp://%s%s", header, at, r.Path)
+		return fmt.Sprintf("curl %s%s", header, shellWord(fmt.Sprintf("http://%s%s", at, r.Path)))
 	}
 	return fmt.Sprintf("curl http://%s/", at)
+}
+
+// shellWord is s as one word for a shell: a path of an Ingress may hold what
+// would run a command.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._/:%+,=@", r)
+	}
+	if !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
