@@ -42,6 +42,7 @@ func Run(ctx context.Context, cfg Config, b *bus.Bus, log zerolog.Logger, reg pr
 	d.metrics = newMetrics(reg, func() float64 { return float64(d.queue.len()) },
 		func() float64 { return float64(d.table.inventory.size()) })
 	d.health.set("table", errors.New("the table of wishes is not read yet"))
+	d.log.Info().Str("public-key", signer.public).Msg("decisions are signed; executors must name this key in trusted-keys")
 
 	l := d.reloader()
 	l.load(ctx)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,10 +47,18 @@ func (r *readiness) err() error {
 	var errs []error
 	for _, s := range slices.Sorted(maps.Keys(r.state)) {
 		if err := r.state[s]; err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", s, err))
+			errs = append(errs, named(s, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// named says which service err is of, where it does not say so itself.
+func named(service string, err error) error {
+	if strings.HasPrefix(err.Error(), service+": ") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", service, err)
 }
 
 // opsHandler serves the three paths that operators and kubelets ask for.
@@ -61,7 +70,7 @@ func opsHandler(ctx context.Context, r *readiness, busReady func() error, g prom
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		err := r.err()
 		if b := busReady(); b != nil {
-			err = errors.Join(err, fmt.Errorf("bus: %w", b))
+			err = errors.Join(err, named("bus", b))
 		}
 		answer(w, err)
 	})

@@ -56,6 +56,10 @@ func TestOps(t *testing.T) {
 	want("/readyz", 200, "ok\n")
 	ready.reporter("policy")(errors.New("bundle x.rego:3: does not compile"))
 	want("/readyz", 503, "policy: bundle x.rego:3: does not compile\n")
+	ready.reporter("policy")(errors.New("policy: gives no answer")) // it is named once
+	if got := ready.err().Error(); got != "policy: gives no answer" {
+		t.Errorf("not ready: %s", got)
+	}
 	want("/livez", 200, "ok\n") // a restart would not help
 	ready.reporter("policy")(nil)
 	busErr = errors.New("not connected")

@@ -95,7 +95,7 @@ func runServices(ctx context.Context, cfg config, run []string, log zerolog.Logg
 	for _, name := range run {
 		group.Go(func() error {
 			if err := startService(ctx, name, cfg, b, log, reg, ready.reporter(name)); err != nil && !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("%s: %w", name, err)
+				return named(name, err)
 			}
 			return nil
 		})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -145,6 +146,9 @@ func decodeStrict(b []byte, into any) error {
 	return nil
 }
 
+// unknownKey is what yaml says of a key that has no field; the type is of no use to users.
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+$`)
+
 // nameLines adds to errors that begin with "line N: " what is set on that line.
 func nameLines(errs []string, doc []byte) []string {
 	var root yaml.Node
@@ -172,6 +176,10 @@ func nameLines(errs []string, doc []byte) []string {
 	var out []string
 	for _, e := range errs {
 		var line int
+		if unknownKey.MatchString(e) {
+			out = append(out, unknownKey.ReplaceAllString(e, "${1}: there is no such setting"))
+			continue
+		}
 		if _, err := fmt.Sscanf(e, "line %d:", &line); err == nil && names[line] != "" {
 			e = fmt.Sprintf("line %d: %s: %s", line, names[line], strings.TrimPrefix(e, fmt.Sprintf("line %d: ", line)))
 		}

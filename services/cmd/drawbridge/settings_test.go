@@ -107,7 +107,7 @@ func TestWrongSettings(t *testing.T) {
 		says []string
 	}{
 		"unknown key":          {file: "log: {level: info}\nexecutor:\n  max-parallel: 2\n  max-paralel: 3\n", says: []string{"drawbridge.yaml", "line 4", "max-paralel"}},
-		"unknown section":      {file: "data: x\n\nwacther: {cluster: blue}\n", says: []string{"line 3", "wacther"}},
+		"unknown section":      {file: "data: x\n\nwacther: {cluster: blue}\n", says: []string{"line 3: wacther: there is no such setting"}},
 		"inlined section":      {file: "nats:\n  url: x\n  ulr: y\n", says: []string{"line 3", "ulr"}},
 		"unknown key in a map": {file: "policy:\n  clusters:\n    blue:\n      lables: {}\n", says: []string{"line 4", "lables"}},
 		"key given twice":      {file: "data: a\ndata: b\n", says: []string{"line 2", "data"}},
