@@ -129,7 +129,9 @@ func TestValidateNamesTheField(t *testing.T) {
 		{[]string{"backends[2].monitor.path"}, func(x *events.Exposure) { x.Backends[2].Monitor.Path = "/ HTTP/1.0\nserver evil" }},
 		{[]string{"backends[2].monitor.path"}, func(x *events.Exposure) { x.Backends[2].Monitor.Path = "health" }},
 		{[]string{"backends[2].monitor.codes"}, func(x *events.Exposure) { x.Backends[2].Monitor.Codes = "200 fall 1" }},
-		{nil, func(x *events.Exposure) { x.Backends[2].Monitor.Path, x.Backends[2].Monitor.Codes = "/health?full=1", "200,204" }},
+		{nil, func(x *events.Exposure) {
+			x.Backends[2].Monitor.Path, x.Backends[2].Monitor.Codes = "/health?full=1", "200,204"
+		}},
 		{[]string{"backends[2].members[1].port", "-1"}, func(x *events.Exposure) { x.Backends[2].Members[1].Port = -1 }},
 		{[]string{"backends[2].monitor.type", `"PING"`}, func(x *events.Exposure) { x.Backends[2].Monitor.Type = "PING" }},
 		{[]string{"backends[2].monitor: delay"}, func(x *events.Exposure) { x.Backends[2].Monitor.Timeout = 5 }},
