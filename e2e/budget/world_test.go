@@ -41,11 +41,13 @@ func describeWorld(t testing.TB, shape harness.Shape, cloud *harness.Cloud, exec
 	w := &world{namespace: "shop"}
 	w.Fleet = harness.Describe(t, shape, cloud, harness.Folder{Path: t.TempDir()}, func(c map[string]any) {
 		c["log"] = map[string]any{"level": "info", "format": "json"}
-		section := c["executor"].(map[string]any)
-		for _, shortened := range []string{"drift-interval", "lease-ttl", "retry-max", "poll-max"} {
-			delete(section, shortened)
+		for section, shortened := range map[string][]string{"watcher": {"node-window", "rescan"}, "policy": {"bundle-interval"},
+			"executor": {"drift-interval", "lease-ttl", "retry-max", "poll-max"}} {
+			for _, name := range shortened {
+				delete(c[section].(map[string]any), name)
+			}
 		}
-		maps.Copy(section, executor)
+		maps.Copy(c["executor"].(map[string]any), executor)
 	})
 	for i, address := range cloud.Nodes {
 		w.nodes = append(w.nodes, harness.Node(fmt.Sprint("node-", i), address))
