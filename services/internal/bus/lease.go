@@ -21,6 +21,9 @@ type claim struct {
 	TTL     time.Duration `json:"ttl"`     // nanoseconds
 }
 
+// released is the claim of nobody, as a release stores it.
+const released = `{"holder":"","session":"","ttl":0}`
+
 // Lease is the right to be the only one. It renews itself until it is lost or released.
 type Lease struct {
 	b       *Bus
@@ -116,8 +119,11 @@ func (l *Lease) read(ctx context.Context) (uint64, claim, error) {
 		return 0, claim{}, err
 	}
 	var c claim
-	if err := json.Unmarshal(m.Data, &c); err != nil {
-		return 0, claim{}, fmt.Errorf("value of %s: %w", l.subject, err)
+	readable := json.Unmarshal(m.Data, &c) == nil
+	if !readable || c.Session == "" && string(m.Data) != released {
+		// Who may ask JetStream anything can have its answer stored here. It is
+		// not a release: whoever holds the lease may not have noticed yet.
+		return m.Sequence, claim{Holder: "what is no claim"}, nil
 	}
 	return m.Sequence, c, nil
 }

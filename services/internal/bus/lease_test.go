@@ -129,6 +129,29 @@ func TestLeaseTakenIsNoticedByCheck(t *testing.T) {
 }
 
 // A renewal that finds the lease taken ends it without a check.
+// What overwrites a lease with anything but a claim takes it from its holder, and
+// gives it to nobody before the holder must have noticed.
+func TestLeaseOverwrittenIsNotReleased(t *testing.T) {
+	_, b, js := start(t, bus.Streams{})
+	for _, junk := range []string{`{"type":"io.nats.jetstream.api.v1.stream_msg_get_response"}`, "", "null and void"} {
+		a := acquire(t, b, "a")
+		if _, err := js.Publish(t.Context(), "$KV.LEASES.executor/cloud=20one", []byte(junk)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), ttl/2)
+		if l, err := b.Acquire(ctx, "executor/cloud one", "b", ttl); err == nil {
+			t.Errorf("%q: taken over at once", junk)
+			release(t, l)
+		}
+		cancel()
+		if err := a.Check(t.Context()); !errors.Is(err, bus.ErrLeaseLost) {
+			t.Errorf("%q: check says %v", junk, err)
+		}
+		release(t, a)
+		release(t, acquire(t, b, "b")) // in the end
+	}
+}
+
 func TestLeaseTakenIsNoticedByRenewal(t *testing.T) {
 	_, b, js := start(t, bus.Streams{})
 	l := acquire(t, b, "a")
