@@ -144,6 +144,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestGroup: exposures that policy counts as one do not get a load balancer each.
+func TestGroup(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	w.run()
+	w.warm()
+	for _, name := range []string{"a", "b"} {
+		e := ingress(name, "10.0.0.11")
+		e.Group = "one"
+		w.failed(key(name), w.decide(key(name), events.Approved, e), "load balancers are not shared")
+	}
+	if writes, _, text := w.calls(); writes != 0 {
+		t.Errorf("writes:%s", text)
+	}
+}
+
 // TestHandsOff: a wish that is denied or held leaves what stands untouched,
 // unless nothing may stand.
 func TestHandsOff(t *testing.T) {

@@ -74,6 +74,9 @@ func (t *term) job(ctx context.Context, key events.Key, r row, d events.Decided,
 	if d.Exposure == nil {
 		return j, nil, nil
 	}
+	if g := d.Exposure.Group; g != "" { // policy counts a group as one load balancer
+		return j, nil, fmt.Errorf("%w: group %q: load balancers are not shared, leave the group out", errRefused, g)
+	}
 	var err error
 	if j.place, err = t.placement.find(ctx, *d.Exposure); err != nil {
 		return j, nil, err
