@@ -1,12 +1,14 @@
 package harness
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,6 +88,11 @@ func Describe(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...
 		return f
 	}
 	f.NATS = StartNATS(t, f.folder)
+	t.Cleanup(func() {
+		if strings.Contains(f.NATS.Log(), "Violation") {
+			t.Error("a service needs a right that deploy/nats does not give it: see the log of nats")
+		}
+	})
 	for _, s := range Services {
 		f.process[s] = f.describe(t, s, s, section, f.NATS.User(t, natsUser[s]))
 	}
@@ -276,3 +283,18 @@ func (f *Fleet) Stands(o Object, public bool) { f.stands[Key(o)] = public }
 
 // Gone says that the cloud must hold nothing for the object.
 func (f *Fleet) Gone(o Object) { delete(f.stands, Key(o)) }
+
+// Command runs the command line against the fleet, with the configuration of
+// the process that runs a service, and returns what it prints.
+func (f *Fleet) Command(t testing.TB, service string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(Binary(t), args...)
+	cmd.Env = append(os.Environ(), "DRAWBRIDGE_AUDITOR="+f.Auditor.URL, "DRAWBRIDGE_CONFIG="+filepath.Join(f.folder, f.process[service].Name+".yaml"))
+	var failure bytes.Buffer
+	cmd.Stderr = &failure
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("drawbridge %s: %v: %s", strings.Join(args, " "), err, failure.Bytes())
+	}
+	return string(out)
+}

@@ -26,6 +26,7 @@ func exposing(t *testing.T, w *world) {
 	w.answers(t, trip, 80, docs, "/static/a.css", "web")
 	w.answers(t, trip, 80, "other."+ns+".example.com", "/", "")
 	w.seen(t, site, trip)
+	w.asked(t, site, trip)
 
 	tcp := harness.Balanced(ns, "lobby", nil, w.port(t, "lobby", "TCP", 7000))
 	trip = w.expose(t, tcp)
