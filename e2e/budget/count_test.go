@@ -56,8 +56,8 @@ func (w *world) haveMembers(n int, objects ...harness.Object) error {
 	return nil
 }
 
-// TestNothingChanged: neither time nor a restart writes.
-func TestNothingChanged(t *testing.T) {
+// TestCountsOfNothing: neither time nor a restart writes.
+func TestCountsOfNothing(t *testing.T) {
 	w := newWorld(t, harness.AllInOne, quietCloud(t), map[string]any{"drift-interval": "500ms"})
 	w.Expose(t, w.ingress("site"))
 	w.cost()

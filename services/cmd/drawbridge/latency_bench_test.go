@@ -50,6 +50,7 @@ func BenchmarkEventToFirstCall(b *testing.B) {
 	b.ReportMetric(ms(quantile(trips, 0.99)), "p99-ms")
 	b.ReportMetric(ms(quantile(steps, 0.5)), "steps-p50-ms")
 	b.ReportMetric(float64(quantile(trips, 0.5))/float64(quantile(steps, 0.5)), "ratio")
+	b.ReportMetric(float64(quantile(trips, 0.1))/float64(quantile(steps, 0.1)), "p10-ratio") // in quiet moments
 	for _, stage := range []string{"requested", "decided"} {
 		b.ReportMetric(ms(quantile(stages[stage], 0.5)), "to-"+stage+"-p50-ms")
 	}
