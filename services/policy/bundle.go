@@ -70,7 +70,7 @@ func openSource(where string) (string, bundle.DirectoryLoader, error) {
 // leaveOut also passes over the "..data" links by which Kubernetes mounts a ConfigMap.
 func leaveOut(file string, _ fs.FileInfo, _ int) bool {
 	base := path.Base(file)
-	hidden := strings.HasPrefix(base, ".") && base != "." && base != bundle.ManifestExt && base != bundle.SignaturesFile
+	hidden := strings.HasPrefix(base, ".") && base != "." && base != bundle.ManifestExt && !bundle.IsSignaturesFile(base)
 	return hidden || strings.HasSuffix(base, "_test.rego")
 }
 

@@ -429,7 +429,7 @@ func TestUndecodableWish(t *testing.T) {
 // denies the wish, and one that is well again approves it.
 func TestFailedEvaluationIsTriedAgain(t *testing.T) {
 	l := newLedger()
-	d := newReplica(t, l, engineOf(t, "package drawbridge\n\ndecision := {\"verdict\": \"approved\"} if input.wish.flavor\n"), testSigner(t))
+	d := newReplica(l, engineOf(t, "package drawbridge\n\ndecision := {\"verdict\": \"approved\"} if input.wish.flavor\n"), testSigner(t))
 	d.retry = func(int) time.Duration { return time.Millisecond }
 	k := ingressKey("shop", "web")
 	l.request(t, k, wish(site(k), publicNamespace))
@@ -448,7 +448,7 @@ func TestFailedEvaluationIsTriedAgain(t *testing.T) {
 // TestTooLargeDecision: a decision that the bus cannot carry becomes a denial that it can.
 func TestTooLargeDecision(t *testing.T) {
 	l := newLedger()
-	d := newReplica(t, l, engineOf(t, ""), testSigner(t))
+	d := newReplica(l, engineOf(t, ""), testSigner(t))
 	d.board = narrowBoard{l}
 	k := ingressKey("shop", "web")
 	l.request(t, k, wish(site(k), publicNamespace))

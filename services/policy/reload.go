@@ -75,7 +75,7 @@ func (l *reloader) watch(ctx context.Context) {
 	if err != nil {
 		l.log.Warn().Err(err).Dur("interval", l.cfg.BundleInterval).Msg("changes of the policy bundle are seen by reading it again")
 	} else {
-		defer watcher.Close()
+		defer func() { _ = watcher.Close() }() // nothing is left to lose
 		changes, losses = watcher.Events, watcher.Errors
 	}
 	tick := time.NewTicker(l.cfg.BundleInterval)

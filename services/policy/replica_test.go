@@ -69,7 +69,7 @@ type replica struct {
 	pending []bus.Record // on their way
 }
 
-func newReplica(t testing.TB, l *ledger, engine *Engine, signer *signer) *replica {
+func newReplica(l *ledger, engine *Engine, signer *signer) *replica {
 	d := newDecider(Config{}.Defaults(), l, zerolog.Nop(), signer, func(error) {})
 	d.metrics = newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, func() float64 { return 0 })
 	d.engine.Store(engine)
@@ -169,7 +169,7 @@ func TestReplicasConverge(t *testing.T) {
 	hosts := rapid.SampledFrom([]string{"a.example.org", "b.example.org", "*.example.org", "x.a.example.org", "*.a.example.org"})
 	rapid.Check(t, func(rt *rapid.T) {
 		l := newLedger()
-		replicas := []*replica{newReplica(t, l, engine, signer), newReplica(t, l, engine, signer)}
+		replicas := []*replica{newReplica(l, engine, signer), newReplica(l, engine, signer)}
 		wishes := map[events.Key]events.Exposure{}
 		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 			k := ingressKey(fmt.Sprint("ns", rapid.IntRange(0, 2).Draw(rt, "ns")), fmt.Sprint("i", rapid.IntRange(0, 4).Draw(rt, "name")))
@@ -196,7 +196,7 @@ func TestReplicasConverge(t *testing.T) {
 		checkConverged(rt, t, l, engine, wishes)
 
 		before, settled := len(l.log), l.decisions()
-		restarted := newReplica(t, l, engine, signer)
+		restarted := newReplica(l, engine, signer)
 		settle(t, l, restarted)
 		for r, e := range restarted.table.rows {
 			restarted.queue.add(r, e.age())
@@ -267,7 +267,7 @@ func TestOrderOfArrival(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, seed))
 		shuffled := newLedger()
 		shuffled.log, shuffled.rows = slices.Clone(l.log), maps.Clone(l.rows)
-		r := newReplica(t, shuffled, engine, signer)
+		r := newReplica(shuffled, engine, signer)
 		for _, i := range random.Perm(len(l.log)) {
 			r.observe(l.log[i])
 		}
@@ -298,7 +298,7 @@ func TestRaceGoesToTheOlder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLedger()
-			one, two := newReplica(t, l, engine, signer), newReplica(t, l, engine, signer)
+			one, two := newReplica(l, engine, signer), newReplica(l, engine, signer)
 			for i := range c.standing {
 				k := ingressKey("a", fmt.Sprint("standing", i))
 				l.request(t, k, wish(site(k), publicNamespace))

@@ -80,7 +80,7 @@ func generateSeed(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // its other name is the one that counts
 	_, err = f.Write(append(seed, '\n'))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

@@ -38,7 +38,6 @@ func refusal(problem string) translate.Result {
 type world struct {
 	table    *table
 	sequence uint64
-	log      []string
 }
 
 func newWorld() *world { w := &world{table: newTable()}; w.table.begin(); return w }

@@ -40,7 +40,7 @@ func allInOne(t *testing.T) config {
 	c := defaults()
 	c.Data = filepath.Join(t.TempDir(), "data")
 	c.Watcher.Cluster, c.Watcher.Folder = "blue", t.TempDir()
-	c.Ops.Address, c.Auditor.Listen.Address = freeAddress("127.0.0.1:0"), freeAddress("127.0.0.1:0")
+	c.Ops.Address, c.Auditor.Listen.Address = freeAddress(t.Context(), "127.0.0.1:0"), freeAddress(t.Context(), "127.0.0.1:0")
 	c.Streams.MaxBytes = 16 << 20
 	return c
 }

@@ -43,7 +43,8 @@ func demoCommand() *cobra.Command {
 	return cmd
 }
 
-func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Duration) error {
+func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Duration) (err error) {
+	closing := func(c io.Closer) { err = errors.Join(err, c.Close()) }
 	manifests := filepath.Join(dir, "cluster")
 	if err := unpackSample(manifests); err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -52,16 +53,16 @@ func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Durati
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer logFile.Close()
+	defer closing(logFile)
 
 	cloudsFile := filepath.Join(dir, "clouds.yaml")
-	cfg := demoConfig(dir, manifests, cloudsFile)
+	cfg := demoConfig(ctx, dir, manifests, cloudsFile)
 	expected, err := watcher.Translate(manifests, cfg.Watcher)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	nodes := sandbox.NewNodes()
-	defer nodes.Close()
+	defer closing(nodes)
 	// The nodes answer before the load balancers of an earlier run look whether they do.
 	if err := nodes.Set(nodePorts(expected.Wishes)); err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -70,7 +71,7 @@ func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Durati
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer cloud.Close()
+	defer closing(cloud)
 	if err := os.WriteFile(cloudsFile, cloud.CloudsYAML(), 0o600); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -95,12 +96,12 @@ func runDemo(ctx context.Context, out io.Writer, dir string, pending time.Durati
 	return nil
 }
 
-func demoConfig(dir, manifests, cloudsFile string) config {
+func demoConfig(ctx context.Context, dir, manifests, cloudsFile string) config {
 	cfg := defaults()
 	cfg.Data = filepath.Join(dir, "data")
 	cfg.Streams.MaxBytes = 64 << 20 // a full disk shall not keep a newcomer out
-	cfg.Ops.Address = freeAddress(cfg.Ops.Address)
-	cfg.Auditor.Listen.Address = freeAddress(auditor.DefaultAddress)
+	cfg.Ops.Address = freeAddress(ctx, cfg.Ops.Address)
+	cfg.Auditor.Listen.Address = freeAddress(ctx, auditor.DefaultAddress)
 	cfg.Watcher.Cluster, cfg.Watcher.Folder = "demo", manifests
 	cfg.Executor.CloudsFile, cfg.Executor.OpenStackCloud = cloudsFile, "sandbox"
 	cfg.Executor.VIPSubnet, cfg.Executor.FloatingNetwork, cfg.Executor.Flavor = sandbox.SubnetName, sandbox.ExternalName, "ha"
@@ -109,14 +110,16 @@ func demoConfig(dir, manifests, cloudsFile string) config {
 }
 
 // freeAddress is the wanted address, or one with a free port if that is taken.
-func freeAddress(wanted string) string {
+func freeAddress(ctx context.Context, wanted string) string {
 	for _, a := range []string{wanted, "127.0.0.1:0"} {
-		l, err := net.Listen("tcp", a)
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a)
 		if err != nil {
 			continue
 		}
-		defer l.Close()
-		return l.Addr().String()
+		free := l.Addr().String()
+		if l.Close() == nil {
+			return free
+		}
 	}
 	return wanted
 }

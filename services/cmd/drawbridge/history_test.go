@@ -80,7 +80,7 @@ func serveHistory(t *testing.T) (url string, kept []events.Event) {
 		}
 	}
 	cfg := auditor.Config{Database: filepath.Join(t.TempDir(), "history.db")}
-	cfg.Listen.Address = freeAddress("127.0.0.1:0")
+	cfg.Listen.Address = freeAddress(t.Context(), "127.0.0.1:0")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -187,7 +187,7 @@ func TestHistoryRefuses(t *testing.T) {
 		{[]string{"history", "--limit", "0"}, "--limit"},
 		{[]string{"history", "-o", "xml"}, `--output "xml"`},
 		{[]string{"history", "--auditor", "nowhere"}, "want a URL"},
-		{[]string{"history", "--auditor", "http://" + freeAddress("127.0.0.1:0")}, "does it run there?"},
+		{[]string{"history", "--auditor", "http://" + freeAddress(t.Context(), "127.0.0.1:0")}, "does it run there?"},
 		{[]string{"history", "--token-file", "/nowhere/token"}, "--token-file"},
 		{[]string{"history", "--ca-file", "main.go"}, "holds no certificate"},
 		{[]string{"history", "--cert-file", "/nowhere"}, "--cert-file and --key-file"},

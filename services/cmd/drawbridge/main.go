@@ -27,21 +27,21 @@ func main() {
 // exitStatus is the exit status of a command that ended with err, which is told
 // to people unless the command did.
 func exitStatus(err error, stderr io.Writer) int {
-	var code exitCode
+	var status statusError
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &code):
-		return int(code)
+	case errors.As(err, &status):
+		return int(status)
 	}
 	fmt.Fprintln(stderr, "drawbridge:", err)
 	return 1
 }
 
-// exitCode is an error that has been told already and only sets the exit status.
-type exitCode int
+// statusError is an error that has been told already and only sets the exit status.
+type statusError int
 
-func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+func (s statusError) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{

@@ -122,8 +122,8 @@ func TestExitStatus(t *testing.T) {
 		says   string
 	}{
 		{nil, 0, ""},
-		{exitRefused, 2, ""},
-		{fmt.Errorf("wrapped: %w", exitRefused), 2, ""},
+		{errRefused, 2, ""},
+		{fmt.Errorf("wrapped: %w", errRefused), 2, ""},
 		{errors.New("no disk"), 1, "drawbridge: no disk\n"},
 		{context.Canceled, 1, "drawbridge: context canceled\n"},
 	} {

@@ -56,7 +56,7 @@ func TestEmbeddedServer(t *testing.T) {
 	if a := quiet.Addr(); a != nil {
 		t.Errorf("it listens on %v, and nobody asked it to", a)
 	}
-	where := freeAddress("127.0.0.1:0")
+	where := freeAddress(t.Context(), "127.0.0.1:0")
 	s, err := startNATS(natsConfig{Listen: where}, t.TempDir(), zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 	"drawbridge.dev/services/watcher"
 )
 
-// exitRefused is the exit status of plan when something would not be exposed as it asks.
-const exitRefused = exitCode(2)
+// errRefused is the exit status of plan when something would not be exposed as it asks.
+const errRefused = statusError(2)
 
 // planned is the answer of plan.
 type planned struct {
@@ -66,7 +66,7 @@ func planCommand() *cobra.Command {
 				return err
 			}
 			if p.refused() {
-				return exitRefused
+				return errRefused
 			}
 			return nil
 		},

@@ -106,8 +106,8 @@ func TestWrongSettings(t *testing.T) {
 		env  map[string]string
 		says []string
 	}{
-		"unknown key":          {file: "log: {level: info}\nexecutor:\n  max-parallel: 2\n  max-paralel: 3\n", says: []string{"drawbridge.yaml", "line 4", "max-paralel"}},
-		"unknown section":      {file: "data: x\n\nwacther: {cluster: blue}\n", says: []string{"line 3: wacther: there is no such setting"}},
+		"unknown key":          {file: "log: {level: info}\nexecutor:\n  max-parallel: 2\n  max-parallels: 3\n", says: []string{"drawbridge.yaml", "line 4", "max-parallels"}},
+		"unknown section":      {file: "data: x\n\nwatchers: {cluster: blue}\n", says: []string{"line 3: watchers: there is no such setting"}},
 		"inlined section":      {file: "nats:\n  url: x\n  ulr: y\n", says: []string{"line 3", "ulr"}},
 		"unknown key in a map": {file: "policy:\n  clusters:\n    blue:\n      lables: {}\n", says: []string{"line 4", "lables"}},
 		"key given twice":      {file: "data: a\ndata: b\n", says: []string{"line 2", "data"}},

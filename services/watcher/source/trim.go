@@ -39,7 +39,7 @@ func Trim(obj any) (any, error) {
 
 func trimMeta(m *metav1.ObjectMeta) {
 	m.ManagedFields, m.OwnerReferences, m.Finalizers = nil, nil, nil
-	m.GenerateName, m.SelfLink, m.Generation = "", "", 0
+	m.GenerateName, m.Generation = "", 0
 	maps.DeleteFunc(m.Annotations, func(name, _ string) bool { return !translate.Understood(name) })
 	if len(m.Annotations) == 0 {
 		m.Annotations = nil
