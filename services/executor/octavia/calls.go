@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -56,7 +57,7 @@ type counter struct {
 func (t *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := allowed(r); err != nil {
 		if r.Body != nil {
-			r.Body.Close()
+			err = errors.Join(err, r.Body.Close())
 		}
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func backoff(attempt int, first, limit time.Duration) time.Duration {
 
 // jitter is d, give or take a fifth.
 func jitter(d time.Duration) time.Duration {
-	return d*4/5 + rand.N(d*2/5+1)
+	return d*4/5 + rand.N(d*2/5+1) //nolint:gosec // no secret
 }
 
 // pause waits for d; it is false if ctx ended first.

@@ -27,7 +27,7 @@ func (b *Bus) Table(ctx context.Context, filters ...string) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table: %w", err)
 	}
-	if context.Cause(watch) != done {
+	if !errors.Is(context.Cause(watch), done) {
 		return nil, fmt.Errorf("table: %w", context.Cause(ctx))
 	}
 	return slices.SortedFunc(maps.Values(rows), func(a, b Record) int { return cmp.Compare(a.Sequence, b.Sequence) }), nil
