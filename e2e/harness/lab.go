@@ -47,6 +47,7 @@ func LabCluster(t testing.TB) *Cluster {
 	free := clusters()
 	kubeconfig := <-free
 	t.Cleanup(func() { free <- kubeconfig })
+	lock(t, kubeconfig)
 	return OpenCluster(t, kubeconfig)
 }
 

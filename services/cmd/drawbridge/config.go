@@ -112,11 +112,16 @@ func parseTargets(s string) ([]string, error) {
 	return chosen, nil
 }
 
-// makeData makes the data folder, for its owner only, if something that runs
-// keeps anything in it: a watcher or executor on a read-only disk needs none.
+// keepsData says whether what runs keeps anything in the data folder. A watcher
+// or executor beside a NATS server runs on a read-only disk.
+func (c config) keepsData(run []string) bool {
+	return c.NATS.URL == "" || c.Policy.KeyFile == "" && slices.Contains(run, "policy") ||
+		c.Auditor.Database == "" && slices.Contains(run, "auditor")
+}
+
+// makeData makes the data folder, for its owner only, if it is needed.
 func (c config) makeData(run []string) error {
-	if c.NATS.URL != "" && (c.Policy.KeyFile != "" || !slices.Contains(run, "policy")) &&
-		(c.Auditor.Database != "" || !slices.Contains(run, "auditor")) {
+	if !c.keepsData(run) {
 		return nil
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
