@@ -72,9 +72,9 @@ func (s *service) awaitReady(t *testing.T) {
 // until polls a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("20 s passed, and not: %s", what)
+			t.Fatalf("2 minutes passed, and not: %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
