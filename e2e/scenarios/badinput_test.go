@@ -275,7 +275,7 @@ func TestBadCloud(t *testing.T) {
 				writeFile(t, cloud.CloudsFile, spoilt)
 			}
 			w := describeWorld(t, harness.AllInOne, cloud, harness.Folder{Path: t.TempDir()})
-			w.Fleet.Start(t)
+			w.Start(t)
 			ns := w.namespace(t, true)
 			lobby := harness.Balanced(ns, "lobby", nil, w.port(t, "lobby", "TCP", 7000))
 			w.Source.Apply(t, lobby)

@@ -15,7 +15,7 @@ import (
 func drifting(t *testing.T, w *world) {
 	ns := w.namespace(t, true)
 	site := w.site(t, ns)
-	trip := w.expose(t, site)
+	w.expose(t, site)
 	shop, _ := hosts(ns)
 	lb, err := w.LoadBalancer(site)
 	if err != nil {
@@ -70,7 +70,8 @@ func drifting(t *testing.T, w *world) {
 		}
 		w.Exact(t)
 	}
-	if trip, err = w.Auditor.Newest(harness.Key(site)); err != nil {
+	trip, err := w.Auditor.Newest(harness.Key(site))
+	if err != nil {
 		t.Fatal(err)
 	}
 	w.answers(t, trip, 80, shop, "/api/orders", "api")

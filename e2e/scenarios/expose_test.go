@@ -139,7 +139,7 @@ func changing(t *testing.T, w *world) {
 	ns := w.namespace(t, true)
 	shop, docs := hosts(ns)
 	site := w.site(t, ns)
-	trip := w.expose(t, site)
+	w.expose(t, site)
 	before, err := w.LoadBalancer(site)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func changing(t *testing.T, w *world) {
 
 	w.backend(t, ns, "cart")
 	paths := append(sitePaths(ns)[:3], harness.Path{Host: shop, Path: "/api/cart", Service: "cart", Port: 80})
-	trip = w.update(t, harness.Ingress(ns, "site", nil, paths...))
+	trip := w.update(t, harness.Ingress(ns, "site", nil, paths...))
 	w.answers(t, trip, 80, shop, "/api/cart/1", "cart")
 	w.answers(t, trip, 80, shop, "/api/orders", "api")
 	w.answers(t, trip, 80, shop, "/", "web")

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"crypto/tls"
+	"errors"
 	"strings"
 	"testing"
 
@@ -83,7 +84,7 @@ func publish(nc *nats.Conn, subject string) error {
 	if err := nc.Flush(); err != nil {
 		return err
 	}
-	if err := nc.LastError(); err != before {
+	if err := nc.LastError(); !errors.Is(err, before) {
 		return err
 	}
 	return nil

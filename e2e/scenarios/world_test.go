@@ -23,7 +23,7 @@ type world struct {
 func newWorld(t *testing.T, shape harness.Shape, cloud *harness.Cloud, source harness.Source, adjust ...harness.Adjust) *world {
 	t.Helper()
 	w := describeWorld(t, shape, cloud, source, adjust...)
-	w.Fleet.Start(t)
+	w.Start(t)
 	for _, s := range harness.Services {
 		w.Ready(t, s)
 	}
