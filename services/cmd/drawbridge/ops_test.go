@@ -224,6 +224,7 @@ func TestRunFails(t *testing.T) {
 		"ops address taken":     {func(c *config) { c.Ops.Address = address }, []string{"ops listener", address}},
 		"ops open to all":       {func(c *config) { c.Ops.Address = "0.0.0.0:0" }, []string{"ops listener", "not loopback", "cert-file"}},
 		"auditor address taken": {func(c *config) { c.Auditor.Listen.Address = address }, []string{"auditor", address}},
+		"not in a cluster":      {func(c *config) { c.Watcher.Folder = "" }, []string{"watcher", "name a kubeconfig file, or run in a cluster"}},
 		"NATS not there":        {func(c *config) { c.NATS.URL = "nats://" + address }, []string{"bus: connect", address}},
 		"NATS certificate":      {func(c *config) { c.NATS.URL, c.NATS.CertFile = "nats://x", "y" }, []string{"cert-file and key-file"}},
 	} {
@@ -234,6 +235,7 @@ func TestRunFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			t.Setenv("KUBERNETES_SERVICE_HOST", "")
 			err = runServices(t.Context(), full, targets, zerolog.Nop(), nil)
 			for _, s := range c.says {
 				if err == nil || !strings.Contains(err.Error(), s) {

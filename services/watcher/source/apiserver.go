@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -15,15 +16,19 @@ import (
 // APIServer watches the cluster that a kubeconfig file names; without one, the
 // cluster that this process runs in.
 func APIServer(kubeconfig string) (*Source, error) {
-	rest, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	load := rest.InClusterConfig
+	if kubeconfig != "" {
+		load = func() (*rest.Config, error) { return clientcmd.BuildConfigFromFlags("", kubeconfig) }
+	}
+	cfg, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %q: %w: name a kubeconfig file, or run in a cluster with a service account", kubeconfig, err)
 	}
-	rest.ContentType = runtime.ContentTypeProtobuf
-	rest.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	rest.UserAgent = "drawbridge-watcher"
-	rest.QPS, rest.Burst = 50, 100
-	client, err := kubernetes.NewForConfig(rest)
+	cfg.ContentType = runtime.ContentTypeProtobuf
+	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	cfg.UserAgent = "drawbridge-watcher"
+	cfg.QPS, cfg.Burst = 50, 100
+	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %q: %w", kubeconfig, err)
 	}
