@@ -51,6 +51,9 @@ func LabCluster(t testing.TB) *Cluster {
 	return OpenCluster(t, kubeconfig)
 }
 
+// turns at the real cloud: its one worker shares the machine with the tests.
+var turns = make(chan struct{}, 2)
+
 // LabCloud is the real Octavia.
 func LabCloud(t testing.TB) *Cloud {
 	t.Helper()

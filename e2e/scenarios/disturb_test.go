@@ -214,7 +214,8 @@ func (w *world) idle(t *testing.T, namespace string) {
 func killing(t *testing.T, w *world) {
 	ns := w.namespace(t, true)
 	for i, s := range w.processes() {
-		o := harness.Balanced(ns, "lobby-"+s, nil, w.port(t, "lobby-"+s, "TCP", 7000+i))
+		port := w.port(t, "lobby-"+s, "TCP", 7000+i)
+		o := harness.Balanced(ns, "lobby-"+s, nil, port)
 		p := w.Process(s)
 		w.exposed = append(w.exposed, o)
 		trip := w.Change(t, o, func() {
@@ -233,7 +234,8 @@ func killing(t *testing.T, w *world) {
 		w.answers(t, trip, 7000+i, "", "/", "lobby-"+s)
 
 		// And at once after the wish is written down, wherever that is.
-		o = harness.Balanced(ns, "lobby-"+s, nil, w.port(t, "lobby-"+s, "TCP", 7100+i))
+		port.Port = 7100 + i
+		o = harness.Balanced(ns, "lobby-"+s, nil, port)
 		trip = w.Change(t, o, func() {
 			w.Source.Apply(t, o)
 			p.Kill(t)

@@ -157,9 +157,10 @@ func changing(t *testing.T, w *world) {
 		t.Errorf("a change of routes went from %s at %s to %s at %s: %v", before.ID, before.VIP, now.ID, now.VIP, err)
 	}
 
-	public := harness.Balanced(ns, "lobby", nil, w.port(t, "lobby", "TCP", 7000))
-	w.expose(t, public)
-	closed := harness.Balanced(ns, "lobby", internal, w.port(t, "lobby", "TCP", 7002))
+	port := w.port(t, "lobby", "TCP", 7000)
+	w.expose(t, harness.Balanced(ns, "lobby", nil, port))
+	port.Port = 7002
+	closed := harness.Balanced(ns, "lobby", internal, port)
 	trip = w.update(t, closed)
 	w.Stands(closed, false)
 	w.answers(t, trip, 7002, "", "/", "lobby")
