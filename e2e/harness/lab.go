@@ -62,12 +62,15 @@ func LabCloud(t testing.TB) *Cloud {
 		t.Fatal(err)
 	}
 	file, entry := readClouds(t, text, labVariable(t, "CLOUD"))
+	turns <- struct{}{}
+	t.Cleanup(func() { <-turns })
 	return &Cloud{
 		OpenStack:  NewOpenStack(entry),
 		CloudsFile: file,
 		Executor: map[string]any{
 			"vip-subnet":       labVariable(t, "K8S_VIP_SUBNET_ID"),
 			"floating-network": labVariable(t, "PUBLIC_NET_ID"),
+			"flavor":           labVariable(t, "FLAVOR_SINGLE_ID"),
 		},
 		Nodes: []string{"10.20.0.201", "10.20.0.202", "10.20.0.203"},
 	}
