@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"net/http"
 	"os"
 	"os/exec"
@@ -197,12 +198,13 @@ func (f *Fleet) Standby(t testing.TB) *Process {
 	return p
 }
 
-// newestOr is the newest trip, settled or not.
+// newest is the newest trip, settled or not.
 func (f *Fleet) newest(t testing.TB, k events.Key) Trip {
 	t.Helper()
 	trip, err := f.Auditor.Newest(k)
 	var status *StatusError
-	if errors.As(err, &status) || errors.Is(err, io.ErrUnexpectedEOF) {
+	var unreachable *url.Error
+	if errors.As(err, &status) || errors.As(err, &unreachable) || errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatal(err)
 	}
 	return trip

@@ -141,8 +141,8 @@ func restarting(t *testing.T, w *world) {
 	w.expose(t, lobby(7000))
 	for i, s := range w.processes() {
 		p := w.Process(s)
-		p.Stop(t)
-		trip := w.Change(t, lobby(7001+i), func() {
+		trip := w.Change(t, lobby(7001+i), func() { // history is asked before the auditor may be stopped
+			p.Stop(t)
 			w.Source.Apply(t, lobby(7001+i))
 			p.Start(t)
 			w.Ready(t, s)

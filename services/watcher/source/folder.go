@@ -35,6 +35,9 @@ func (c FolderConfig) defaults() FolderConfig {
 	return c
 }
 
+// gather is many times what an informer takes to hear of a file that is saved.
+const gather = 100 * time.Millisecond
+
 // Folder watches the manifests (.yaml, .yml, .json) of a folder and its
 // subfolders as if an API server held them.
 //
@@ -50,7 +53,7 @@ func Folder(path string, c FolderConfig, log zerolog.Logger) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.feed, s.gaps, s.Writer = f.run, f.missing, logWriter{f.log}
+	s.feed, s.gaps, s.Writer, s.Gather = f.run, f.missing, logWriter{f.log}, gather
 	f.heard = func(err error) { s.heard("manifests", err) }
 	return s, nil
 }

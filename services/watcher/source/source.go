@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr/funcr"
 	"github.com/rs/zerolog"
@@ -35,6 +36,9 @@ type Source struct {
 	Services, Ingresses, IngressClasses, Nodes, Namespaces cache.SharedIndexInformer
 	// Writer tells the cluster's users what became of their objects.
 	Writer Writer
+	// Gather is how far apart the kinds of one change may be heard: what is saved
+	// together in a folder is heard by each kind for itself.
+	Gather time.Duration
 
 	kinds map[string]cache.SharedIndexInformer
 	feed  func(ctx context.Context) // what the informers list and watch, if it must run itself
