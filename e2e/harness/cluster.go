@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +143,30 @@ func (c *Cluster) Events(o Object) ([]string, error) {
 		all = append(all, e.Reason+": "+e.Message)
 	}
 	return all, err
+}
+
+// sweep removes what a test that was killed left in the cluster: everything in
+// namespaces that begin with the prefix, them, and such nodes.
+func (c *Cluster) sweep(t testing.TB, prefix string) {
+	t.Helper()
+	for _, kind := range []string{"Ingress", "Service", "Node", "Namespace"} {
+		var list struct {
+			Items []struct{ Metadata struct{ Name, Namespace string } }
+		}
+		r := resources[kind]
+		if _, err := callWith(c.http, http.MethodGet, c.server+r[0]+"/"+r[1], nil, nil, &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range list.Items {
+			meta := map[string]any{"name": i.Metadata.Name}
+			if i.Metadata.Namespace != "" {
+				meta["namespace"] = i.Metadata.Namespace
+			}
+			if o := (Object{"kind": kind, "metadata": meta}); strings.HasPrefix(cmp.Or(o.Namespace(), o.Name()), prefix) {
+				c.Delete(t, o)
+			}
+		}
+	}
 }
 
 func (c *Cluster) path(o Object) string {

@@ -71,7 +71,7 @@ func NewFleet(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...
 // Describe makes everything that a fleet needs, but starts none of its services.
 func Describe(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...Adjust) *Fleet {
 	t.Helper()
-	f := &Fleet{Name: "e2e-" + strings.ToLower(rand.Text()[:10]), Shape: shape, Cloud: cloud, Source: source,
+	f := &Fleet{Name: Prefix + strings.ToLower(rand.Text()[:10]), Shape: shape, Cloud: cloud, Source: source,
 		folder: t.TempDir(), process: map[string]*Process{}, ops: map[string]string{}, stands: map[events.Key]bool{}}
 	f.Bundle = copyBundle(t, f.folder)
 	t.Cleanup(func() { f.sweep(t) })

@@ -29,6 +29,9 @@ func labVariable(t testing.TB, name string) string {
 // nothing be skipped.
 func Full() bool { return os.Getenv("DRAWBRIDGE_E2E_REQUIRE_LAB") != "" }
 
+// Prefix of the names that tests give to what they make where others are too.
+const Prefix = "e2e-"
+
 // clusters are the kubeconfigs of real API servers that no test uses now.
 var clusters = sync.OnceValue(func() chan string {
 	files := strings.Split(os.Getenv("DRAWBRIDGE_LAB_KUBECONFIG"), string(os.PathListSeparator))
@@ -48,7 +51,9 @@ func LabCluster(t testing.TB) *Cluster {
 	kubeconfig := <-free
 	t.Cleanup(func() { free <- kubeconfig })
 	lock(t, kubeconfig)
-	return OpenCluster(t, kubeconfig)
+	c := OpenCluster(t, kubeconfig)
+	c.sweep(t, Prefix)
+	return c
 }
 
 // turns at the real cloud: its one worker shares the machine with the tests.

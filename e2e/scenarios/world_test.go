@@ -3,6 +3,7 @@ package scenarios
 import (
 	"crypto/rand"
 	"fmt"
+	mrand "math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -33,10 +34,10 @@ func newWorld(t *testing.T, shape harness.Shape, cloud *harness.Cloud, source ha
 // describeWorld is a world whose services are not started.
 func describeWorld(t *testing.T, shape harness.Shape, cloud *harness.Cloud, source harness.Source, adjust ...harness.Adjust) *world {
 	t.Helper()
-	w := &world{nodePort: 31000}
+	w := &world{nodePort: 30100 + 100*mrand.N(26)} // an API server may keep a port for a while that is free again
 	suffix := token()
 	for i, address := range cloud.Nodes {
-		w.nodes = append(w.nodes, harness.Node(fmt.Sprintf("e2e-%s-%d", suffix, i), address))
+		w.nodes = append(w.nodes, harness.Node(fmt.Sprintf(harness.Prefix+"%s-%d", suffix, i), address))
 	}
 	w.Fleet = harness.Describe(t, shape, cloud, source, adjust...)
 	w.Source.Apply(t, w.nodes[:2]...)
@@ -48,7 +49,7 @@ func token() string { return strings.ToLower(rand.Text()[:6]) }
 // namespace makes one that no other test uses.
 func (w *world) namespace(t *testing.T, public bool) string {
 	t.Helper()
-	name := "e2e-" + token()
+	name := harness.Prefix + token()
 	w.Source.Apply(t, harness.Namespace(name, public))
 	return name
 }
