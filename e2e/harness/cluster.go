@@ -151,7 +151,9 @@ func (c *Cluster) sweep(t testing.TB, prefix string) {
 	t.Helper()
 	for _, kind := range []string{"Ingress", "Service", "Node", "Namespace"} {
 		var list struct {
-			Items []struct{ Metadata struct{ Name, Namespace string } }
+			Items []struct {
+				Metadata struct{ Name, Namespace string }
+			}
 		}
 		r := resources[kind]
 		if _, err := callWith(c.http, http.MethodGet, c.server+r[0]+"/"+r[1], nil, nil, &list); err != nil {
