@@ -28,26 +28,44 @@ func (f *folder) run(ctx context.Context) {
 	defer rescan.Stop()
 	settle := time.NewTimer(0)
 	defer settle.Stop()
+	var noticed time.Time // the first change that is not told yet
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.events:
+			noticed = cmp.Or(noticed, time.Now())
 			settle.Reset(f.conf.Settle)
 			continue
 		case <-rescan.C:
+			if !noticed.IsZero() && time.Since(noticed) < f.conf.Rescan {
+				continue // more may be being saved: settle looks when it is quiet
+			}
 		case <-settle.C:
 		}
 		n.follow(f.path)
-		if f.refresh() {
+		again, read := f.look()
+		select {
+		case <-n.events: // something was saved meanwhile, so this is half of it
+			if noticed = cmp.Or(noticed, time.Now()); time.Since(noticed) < f.conf.Rescan {
+				settle.Reset(f.conf.Settle)
+				continue
+			}
+		default:
+		}
+		noticed = time.Time{}
+		if read {
+			f.tell()
+		}
+		if again {
 			settle.Reset(f.conf.Grace)
 		}
 	}
 }
 
-// refresh reads the folder and tells the informers. It says whether a file is
-// missing that is not yet believed to be deleted.
-func (f *folder) refresh() (again bool) {
+// look reads the folder. It says whether a file is missing that is not yet
+// believed to be deleted, and whether the folder could be read.
+func (f *folder) look() (again, read bool) {
 	err := f.scan(time.Now())
 	f.mu.Lock()
 	if err != nil && (f.err == nil || f.err.Error() != err.Error()) {
@@ -59,16 +77,17 @@ func (f *folder) refresh() (again bool) {
 	}
 	f.mu.Unlock()
 	f.heard(err)
-	if err != nil {
-		return again
-	}
+	return again, err == nil
+}
+
+// tell tells the informers what was read.
+func (f *folder) tell() {
 	f.publish()
 	select {
 	case <-f.read:
 	default:
 		close(f.read)
 	}
-	return again
 }
 
 // notices tell of changes below the folder. Where the system has none, or no
