@@ -116,7 +116,7 @@ func (w *watcher) nodeChanged(before, after *corev1.Node) {
 func (w *watcher) ask(kind string, names []string) {
 	for _, n := range names {
 		if k, ok := w.key(kind, n); ok {
-			w.asked.AddAfter(k, w.source.Gather)
+			w.asked.Add(k)
 		}
 	}
 }

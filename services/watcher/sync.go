@@ -13,6 +13,10 @@ import (
 
 // sync publishes what the table lacks of one key.
 func (w *watcher) sync(ctx context.Context, k events.Key) error {
+	if w.source.Behind() { // what belongs together is looked at together
+		w.asked.AddAfter(k, behindFor)
+		return nil
+	}
 	began := time.Now()
 	r, there := w.objects.translate(k, w.settings)
 	places := w.table.of(k)

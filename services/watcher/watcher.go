@@ -24,7 +24,8 @@ import (
 const (
 	retryFirst  = 50 * time.Millisecond // back-off of one object that cannot be published or told
 	retryLast   = 30 * time.Second
-	withheldFor = 2 * time.Second // after which a withheld tombstone is looked at again
+	behindFor   = 10 * time.Millisecond // until a source is asked again whether all of a change was heard
+	withheldFor = 2 * time.Second       // after which a withheld tombstone is looked at again
 	readyEvery  = 2 * time.Second
 	gracePeriod = 5 * time.Second // for what is under way when Run ends
 )

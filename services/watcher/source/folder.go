@@ -35,9 +35,6 @@ func (c FolderConfig) defaults() FolderConfig {
 	return c
 }
 
-// gather is many times what an informer takes to hear of a file that is saved.
-const gather = 100 * time.Millisecond
-
 // Folder watches the manifests (.yaml, .yml, .json) of a folder and its
 // subfolders as if an API server held them.
 //
@@ -53,7 +50,7 @@ func Folder(path string, c FolderConfig, log zerolog.Logger) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.feed, s.gaps, s.Writer, s.Gather = f.run, f.missing, logWriter{f.log}, gather
+	s.feed, s.gaps, s.Writer, s.said = f.run, f.missing, logWriter{f.log}, f.said
 	f.heard = func(err error) { s.heard("manifests", err) }
 	return s, nil
 }
@@ -93,11 +90,12 @@ type folder struct {
 	version map[string]uint64   // by kind: of the last change
 	last    uint64              // version given
 	streams map[string]*watch.Broadcaster
-	read    chan struct{} // closed when the folder has been read once
-	err     error         // why it cannot be read
-	stale   bool          // objects is older than files
-	held    bool          // there was a file, since the start
-	doubled string        // what was logged of objects that are there twice
+	latest  map[string]last // change by kind
+	read    chan struct{}   // closed when the folder has been read once
+	err     error           // why it cannot be read
+	stale   bool            // objects is older than files
+	held    bool            // there was a file, since the start
+	doubled string          // what was logged of objects that are there twice
 }
 
 // file is what is known of one file.
@@ -111,7 +109,7 @@ type file struct {
 
 func newFolder(path string, c FolderConfig, log zerolog.Logger) *folder {
 	f := &folder{path: path, conf: c.defaults(), log: log.With().Str("folder", path).Logger(), files: map[string]*file{},
-		objects: map[string]Manifest{}, version: map[string]uint64{}, streams: map[string]*watch.Broadcaster{}, read: make(chan struct{})}
+		objects: map[string]Manifest{}, version: map[string]uint64{}, streams: map[string]*watch.Broadcaster{}, latest: map[string]last{}, read: make(chan struct{})}
 	return f
 }
 
@@ -252,9 +250,17 @@ func (f *folder) publish() {
 }
 
 func (f *folder) emit(kind watch.EventType, m Manifest) {
+	key, _ := cache.MetaNamespaceKeyFunc(m.Object) // fails only for what has no metadata
+	f.latest[m.Kind] = last{key: key, version: m.Object.GetResourceVersion(), deleted: kind == watch.Deleted}
 	if b := f.streams[m.Kind]; b != nil {
 		_ = b.Action(kind, runtimeObject(m).DeepCopyObject()) // fails only after Shutdown, when nobody listens
 	}
+}
+
+func (f *folder) said(kind string) last {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.latest[kind]
 }
 
 // folderLister lists and watches one kind for an informer.

@@ -12,12 +12,12 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/go-logr/logr/funcr"
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -36,13 +36,10 @@ type Source struct {
 	Services, Ingresses, IngressClasses, Nodes, Namespaces cache.SharedIndexInformer
 	// Writer tells the cluster's users what became of their objects.
 	Writer Writer
-	// Gather is how far apart the kinds of one change may be heard: what is saved
-	// together in a folder is heard by each kind for itself.
-	Gather time.Duration
-
-	kinds map[string]cache.SharedIndexInformer
-	feed  func(ctx context.Context) // what the informers list and watch, if it must run itself
-	gaps  func() error
+	kinds  map[string]cache.SharedIndexInformer
+	feed   func(ctx context.Context) // what the informers list and watch, if it must run itself
+	gaps   func() error
+	said   func(kind string) last // what was said last of a kind; nil: the source does not know
 
 	mu   sync.Mutex
 	errs map[string]error // of kinds that were not heard at the last attempt
@@ -150,4 +147,33 @@ func (s *Source) heard(kind string, err error) {
 		return
 	}
 	s.errs[kind] = err
+}
+
+// last is the newest change of a kind.
+type last struct {
+	key     string // in the store; empty: there was none
+	version string
+	deleted bool
+}
+
+// Behind says whether a kind has not heard yet of what was read together with
+// what others have: each kind hears for itself. An API server's source never says so.
+func (s *Source) Behind() bool {
+	if s.said == nil {
+		return false
+	}
+	for kind, informer := range s.kinds {
+		l := s.said(kind)
+		if l.key == "" {
+			continue
+		}
+		o, there, err := informer.GetStore().GetByKey(l.key)
+		if err != nil || there == l.deleted {
+			return true
+		}
+		if m, ok := o.(metav1.Object); there && (!ok || m.GetResourceVersion() != l.version) {
+			return true
+		}
+	}
+	return false
 }
