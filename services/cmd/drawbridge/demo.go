@@ -106,6 +106,7 @@ func demoConfig(ctx context.Context, dir, manifests, cloudsFile string) config {
 	cfg.Executor.CloudsFile, cfg.Executor.OpenStackCloud = cloudsFile, "sandbox"
 	cfg.Executor.VIPSubnet, cfg.Executor.FloatingNetwork, cfg.Executor.Flavor = sandbox.SubnetName, sandbox.ExternalName, "ha"
 	cfg.Executor.DriftInterval = 30 * time.Second
+	cfg.Executor.LeaseTTL = 5 * time.Second // after a kill the next start waits for it
 	return cfg
 }
 
