@@ -15,42 +15,11 @@ var policyFilters = []string{
 func policyMeta(o *l7Policy) *meta { return &o.meta }
 
 func (c *Cloud) policies(r *request) (int, any, error) {
-	switch r.verb(1) {
-	case "GET":
-		mine, err := r.scope()
-		if err != nil {
-			return 0, nil, err
-		}
-		var all []object
-		for _, p := range c.state.Policies {
-			if mine(p.Project) {
-				all = append(all, c.showPolicy(p))
-			}
-		}
-		out, err := c.page(r, "l7policies", all, policyFilters)
-		return 200, out, err
-	case "POST":
-		return c.createPolicy(r)
-	case "GET id":
-		p, err := find(r, c.state.Policies, "L7 Policy", r.path[1], policyMeta, false)
-		if err != nil {
-			return 0, nil, err
-		}
-		return 200, object{"l7policy": selectFields(c.showPolicy(p), r.query)}, nil
-	case "PUT id":
-		return c.updatePolicy(r)
-	case "DELETE id":
-		p, err := find(r, c.state.Policies, "L7 Policy", r.path[1], policyMeta, true)
-		if err != nil {
-			return 0, nil, err
-		}
-		if err := c.lockListener(r, c.state.Listeners[p.Listener]); err != nil {
-			return 0, nil, err
-		}
-		p.Provisioning, p.Stuck = PendingDelete, false
-		return 204, nil, nil
-	}
-	return 0, nil, wrongMethod(r)
+	return collection[l7Policy]{
+		plural: "l7policies", singular: "l7policy", title: "L7 Policy", all: c.state.Policies, meta: policyMeta,
+		show: c.showPolicy, filters: policyFilters, create: c.createPolicy, update: c.updatePolicy,
+		lock: func(r *request, p *l7Policy) error { return c.lockListener(r, c.state.Listeners[p.Listener]) },
+	}.serve(c, r)
 }
 
 func (c *Cloud) lockListener(r *request, l *listener, more ...*meta) error {

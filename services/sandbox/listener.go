@@ -43,57 +43,17 @@ func transport(protocol string) string {
 }
 
 func (c *Cloud) listeners(r *request) (int, any, error) {
-	switch r.verb(1) {
-	case "GET":
-		mine, err := r.scope()
-		if err != nil {
-			return 0, nil, err
-		}
-		var all []object
-		for _, l := range c.state.Listeners {
-			if mine(l.Project) {
-				o := c.showListener(l)
-				o["load_balancer_id"], o["loadbalancer_id"] = l.LoadBalancer, l.LoadBalancer
-				all = append(all, o)
-			}
-		}
-		out, err := c.page(r, "listeners", all, listenerFilters)
-		hide(out, "listeners", "load_balancer_id", "loadbalancer_id")
-		return 200, out, err
-	case "POST":
-		return c.createListener(r)
-	case "GET id":
-		l, err := find(r, c.state.Listeners, "Listener", r.path[1], listenerMeta, false)
-		if err != nil {
-			return 0, nil, err
-		}
-		return 200, object{"listener": selectFields(c.showListener(l), r.query)}, nil
-	case "PUT id":
-		return c.updateListener(r)
-	case "DELETE id":
-		l, err := find(r, c.state.Listeners, "Listener", r.path[1], listenerMeta, true)
-		if err != nil {
-			return 0, nil, err
-		}
-		if err := c.lock(r, c.state.LoadBalancers[l.LoadBalancer]); err != nil {
-			return 0, nil, err
-		}
-		l.Provisioning, l.Stuck = PendingDelete, false
-		return 204, nil, nil
-	}
-	return 0, nil, wrongMethod(r)
+	return collection[listener]{
+		plural: "listeners", singular: "listener", title: "Listener", all: c.state.Listeners, meta: listenerMeta,
+		show: c.showListener, filters: listenerFilters, create: c.createListener, update: c.updateListener,
+		hidden: func(l *listener) object { return parentKeys(l.LoadBalancer) },
+		lock:   func(r *request, l *listener) error { return c.lock(r, c.state.LoadBalancers[l.LoadBalancer]) },
+	}.serve(c, r)
 }
 
-// hide takes away what was there only to filter by.
-func hide(out object, name string, keys ...string) {
-	if out == nil {
-		return
-	}
-	for _, o := range out[name].([]object) {
-		for _, k := range keys {
-			delete(o, k)
-		}
-	}
+// parentKeys are the two names under which the API filters by load balancer.
+func parentKeys(loadBalancer string) object {
+	return object{"load_balancer_id": loadBalancer, "loadbalancer_id": loadBalancer}
 }
 
 func (c *Cloud) showListener(l *listener) object {

@@ -12,45 +12,12 @@ var monitorFilters = []string{
 func monitorMeta(o *monitor) *meta { return &o.meta }
 
 func (c *Cloud) monitors(r *request) (int, any, error) {
-	switch r.verb(1) {
-	case "GET":
-		mine, err := r.scope()
-		if err != nil {
-			return 0, nil, err
-		}
-		var all []object
-		for _, m := range c.state.Monitors {
-			if mine(m.Project) {
-				o := c.showMonitor(m)
-				o["pool_id"] = m.Pool
-				all = append(all, o)
-			}
-		}
-		out, err := c.page(r, "healthmonitors", all, monitorFilters)
-		hide(out, "healthmonitors", "pool_id")
-		return 200, out, err
-	case "POST":
-		return c.createMonitor(r)
-	case "GET id":
-		m, err := find(r, c.state.Monitors, "Health Monitor", r.path[1], monitorMeta, false)
-		if err != nil {
-			return 0, nil, err
-		}
-		return 200, object{"healthmonitor": selectFields(c.showMonitor(m), r.query)}, nil
-	case "PUT id":
-		return c.updateMonitor(r)
-	case "DELETE id":
-		m, err := find(r, c.state.Monitors, "Health Monitor", r.path[1], monitorMeta, true)
-		if err != nil {
-			return 0, nil, err
-		}
-		if err := c.lockParent(r, c.state.Pools[m.Pool]); err != nil {
-			return 0, nil, err
-		}
-		m.Provisioning, m.Stuck = PendingDelete, false
-		return 204, nil, nil
-	}
-	return 0, nil, wrongMethod(r)
+	return collection[monitor]{
+		plural: "healthmonitors", singular: "healthmonitor", title: "Health Monitor", all: c.state.Monitors, meta: monitorMeta,
+		show: c.showMonitor, filters: monitorFilters, create: c.createMonitor, update: c.updateMonitor,
+		hidden: func(m *monitor) object { return object{"pool_id": m.Pool} },
+		lock:   func(r *request, m *monitor) error { return c.lockParent(r, c.state.Pools[m.Pool]) },
+	}.serve(c, r)
 }
 
 func (c *Cloud) showMonitor(m *monitor) object {

@@ -12,37 +12,12 @@ var poolFilters = []string{
 func poolMeta(o *pool) *meta { return &o.meta }
 
 func (c *Cloud) pools(r *request) (int, any, error) {
-	switch r.verb(1) {
-	case "GET":
-		mine, err := r.scope()
-		if err != nil {
-			return 0, nil, err
-		}
-		var all []object
-		for _, p := range c.state.Pools {
-			if mine(p.Project) {
-				o := c.showPool(p)
-				o["load_balancer_id"], o["loadbalancer_id"] = p.LoadBalancer, p.LoadBalancer
-				all = append(all, o)
-			}
-		}
-		out, err := c.page(r, "pools", all, poolFilters)
-		hide(out, "pools", "load_balancer_id", "loadbalancer_id")
-		return 200, out, err
-	case "POST":
-		return c.createPool(r)
-	case "GET id":
-		p, err := find(r, c.state.Pools, "Pool", r.path[1], poolMeta, false)
-		if err != nil {
-			return 0, nil, err
-		}
-		return 200, object{"pool": selectFields(c.showPool(p), r.query)}, nil
-	case "PUT id":
-		return c.updatePool(r)
-	case "DELETE id":
-		return c.deletePool(r)
-	}
-	return 0, nil, wrongMethod(r)
+	return collection[pool]{
+		plural: "pools", singular: "pool", title: "Pool", all: c.state.Pools, meta: poolMeta,
+		show: c.showPool, filters: poolFilters, create: c.createPool, update: c.updatePool,
+		hidden: func(p *pool) object { return parentKeys(p.LoadBalancer) },
+		lock:   c.lockUnused,
+	}.serve(c, r)
 }
 
 func (c *Cloud) showPool(p *pool) object {
@@ -229,17 +204,10 @@ func (c *Cloud) updatePool(r *request) (int, any, error) {
 	return 200, object{"pool": c.showPool(p)}, nil
 }
 
-func (c *Cloud) deletePool(r *request) (int, any, error) {
-	p, err := find(r, c.state.Pools, "Pool", r.path[1], poolMeta, true)
-	if err != nil {
-		return 0, nil, err
-	}
+// lockUnused locks a pool for its deletion, unless a policy sends to it.
+func (c *Cloud) lockUnused(r *request, p *pool) error {
 	if users := c.state.policiesOf(p); len(users) > 0 {
-		return 0, nil, octaviaError(409, "Pool %s is in use by L7 policy %s", p.ID, users[0].ID)
+		return octaviaError(409, "Pool %s is in use by L7 policy %s", p.ID, users[0].ID)
 	}
-	if err := c.lockPool(r, p, false); err != nil {
-		return 0, nil, err
-	}
-	p.Provisioning, p.Stuck = PendingDelete, false
-	return 204, nil, nil
+	return c.lockPool(r, p, false)
 }

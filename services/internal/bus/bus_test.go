@@ -173,7 +173,7 @@ func TestEnsureStreams(t *testing.T) {
 		t.Error("HISTORY could be purged")
 	}
 	for field, s := range map[string]bus.Streams{
-		"max-age": {MaxAge: -1}, "max-bytes": {MaxBytes: -2}, "replicas": {Replicas: 7}, "lazy": {Replicas: 3, LazyState: true},
+		"max-age": {MaxAge: -1}, "max-size": {MaxBytes: -2}, "replicas": {Replicas: 7}, "lazy": {Replicas: 3, LazyState: true},
 		"duplicate-window": {MaxAge: time.Second, DuplicateWindow: time.Hour},
 	} {
 		if err := b.EnsureStreams(t.Context(), s); err == nil || !strings.Contains(err.Error(), field) {

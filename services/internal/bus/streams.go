@@ -22,16 +22,16 @@ const (
 
 // Streams configures what the streams keep.
 type Streams struct {
-	MaxAge          time.Duration `yaml:"max-age"`          // of an event in HISTORY; 0: for ever
-	MaxBytes        int64         `yaml:"max-bytes"`        // of HISTORY; 0: no limit of its own
-	Replicas        int           `yaml:"replicas"`         // 1, 3 or 5; 0: 1
-	DuplicateWindow time.Duration `yaml:"duplicate-window"` // in which an event id is stored once; 0: 2 minutes
+	MaxAge          time.Duration // of an event in HISTORY; 0: for ever
+	MaxBytes        int64         // of HISTORY; 0: no limit of its own
+	Replicas        int           // 1, 3 or 5; 0: 1
+	DuplicateWindow time.Duration // in which an event id is stored once; 0: 2 minutes
 
 	// LazyState makes a new STATE of one that does not wait for the disk. What a
 	// crash takes from its end is sourced from HISTORY again, so that HISTORY has
 	// to keep what is younger than the server's sync_interval (2 minutes). For a
 	// server that is never to be replicated: the choice is for good.
-	LazyState bool `yaml:"-"`
+	LazyState bool
 }
 
 const defaultDuplicateWindow = 2 * time.Minute
@@ -59,9 +59,9 @@ func (s Streams) Validate() error {
 	case s.MaxAge < 0:
 		return fmt.Errorf("streams: max-age %s is negative", s.MaxAge)
 	case s.MaxBytes < -1:
-		return fmt.Errorf("streams: max-bytes %d is negative", s.MaxBytes)
-	case s.Replicas < 1 || s.Replicas > 5:
-		return fmt.Errorf("streams: replicas %d is not in 1-5", s.Replicas)
+		return fmt.Errorf("streams: max-size %d is negative", s.MaxBytes)
+	case s.Replicas != 1 && s.Replicas != 3 && s.Replicas != 5:
+		return fmt.Errorf("streams: replicas %d is none of 1, 3, 5", s.Replicas)
 	case s.LazyState && s.Replicas > 1:
 		return fmt.Errorf("streams: replicas is %d, but a lazy STATE cannot be replicated", s.Replicas)
 	case s.MaxAge > 0 && s.DuplicateWindow > s.MaxAge:
