@@ -103,14 +103,14 @@ func TestValidateNamesTheField(t *testing.T) {
 		{[]string{"cloud:"}, func(x *events.Exposure) { x.Cloud = "" }},
 		{[]string{"uid:"}, func(x *events.Exposure) { x.UID = "" }},
 		{[]string{"listeners: an exposure without a port"}, func(x *events.Exposure) { x.Listeners = nil }},
-		{[]string{"listeners[0].protocol", `"SCTP"`}, func(x *events.Exposure) { x.Listeners[0].Protocol = "SCTP" }},
+		{[]string{"listeners[0].protocol", `"HTTPS"`}, func(x *events.Exposure) { x.Listeners[0].Protocol = "HTTPS" }},
 		{[]string{"listeners[0].port", "0 is not in 1-65535"}, func(x *events.Exposure) { x.Listeners[0].Port = 0 }},
 		{[]string{"listeners[1].port", "65536"}, func(x *events.Exposure) { x.Listeners[1].Port = 65536 }},
 		{[]string{"listeners[2].port", "TCP/80", "listeners[1]"}, func(x *events.Exposure) {
 			x.Listeners = append(x.Listeners, events.Listener{Protocol: events.TCP, Port: 80, Backend: "shop/dns:53"})
 		}},
 		{[]string{"listeners[0].backend", `"gone"`}, func(x *events.Exposure) { x.Listeners[0].Backend = "gone" }},
-		{[]string{"listeners[0].backend", "speaks HTTP, the listener UDP"}, func(x *events.Exposure) { x.Listeners[0].Backend = "shop/web:80" }},
+		{[]string{"listeners[0].backend", "speaks HTTP, which a listener of UDP cannot send to"}, func(x *events.Exposure) { x.Listeners[0].Backend = "shop/web:80" }},
 		{[]string{"listeners[0].backend", "needs a backend or a route"}, func(x *events.Exposure) { x.Listeners[0].Backend = "" }},
 		{[]string{"listeners[0].routes"}, func(x *events.Exposure) { x.Listeners[0].Routes = x.Listeners[1].Routes[:1] }},
 		{[]string{"listeners[0].allowedSources[1]", `"10.0.0.1"`}, func(x *events.Exposure) { x.Listeners[0].AllowedSources[1] = "10.0.0.1" }},
@@ -123,7 +123,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{[]string{"listeners[1].routes[0].host"}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Host = "*" }},
 		{[]string{"backends[2].name", "twice"}, func(x *events.Exposure) { x.Backends[1].Name = x.Backends[2].Name }},
 		{[]string{"backends[0].name", "empty"}, func(x *events.Exposure) { x.Backends[0].Name = "" }},
-		{[]string{"backends[0].protocol", `"PROXY"`}, func(x *events.Exposure) { x.Backends[0].Protocol = "PROXY" }},
+		{[]string{"backends[0].protocol", `"PROXYV3"`}, func(x *events.Exposure) { x.Backends[0].Protocol = "PROXYV3" }},
 		{[]string{"backends[2].members[1].address", `"node-2"`}, func(x *events.Exposure) { x.Backends[2].Members[1].Address = "node-2" }},
 		{[]string{"backends[2].members[1].address"}, func(x *events.Exposure) { x.Backends[2].Members[1].Address = "fe80::1%\n server evil" }},
 		{[]string{"backends[2].monitor.path"}, func(x *events.Exposure) { x.Backends[2].Monitor.Path = "/ HTTP/1.0\nserver evil" }},
@@ -133,7 +133,43 @@ func TestValidateNamesTheField(t *testing.T) {
 			x.Backends[2].Monitor.Path, x.Backends[2].Monitor.Codes = "/health?full=1", "200,204"
 		}},
 		{[]string{"backends[2].members[1].port", "-1"}, func(x *events.Exposure) { x.Backends[2].Members[1].Port = -1 }},
-		{[]string{"backends[2].monitor.type", `"PING"`}, func(x *events.Exposure) { x.Backends[2].Monitor.Type = "PING" }},
+		{[]string{"backends[2].monitor.type", `"HTTP2"`}, func(x *events.Exposure) { x.Backends[2].Monitor.Type = "HTTP2" }},
+		{[]string{"backends[2].monitor", "PING has neither"}, func(x *events.Exposure) { x.Backends[2].Monitor.Type, x.Backends[2].Monitor.Path = "PING", "/" }},
+		{nil, func(x *events.Exposure) { terminate(x) }},
+		{[]string{"listeners[1].tls", "belongs to"}, func(x *events.Exposure) { terminate(x).TLS = nil }},
+		{[]string{"listeners[1].tls", "belongs to"}, func(x *events.Exposure) { terminate(x).Protocol = events.HTTP }},
+		{[]string{"listeners[1].tls", "either certificates or a container"}, func(x *events.Exposure) { terminate(x).TLS.Container = "https://keys/v1/containers/1" }},
+		{[]string{"listeners[1].tls.certificates[0].digest"}, func(x *events.Exposure) { terminate(x).TLS.Certificates[0].Digest = "sha256:0" }},
+		{[]string{"listeners[1].tls.versions[0]", `"SSLv3"`}, func(x *events.Exposure) { terminate(x).TLS.Versions = []string{"SSLv3"} }},
+		{[]string{"listeners[1].tls.ciphers"}, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "ALL\nbind" }},
+		{[]string{"listeners[1].hsts"}, func(x *events.Exposure) { terminate(x).HSTS = &events.HSTS{} }},
+		{[]string{"listeners[1].headers[0]", `"X-Evil"`}, func(x *events.Exposure) { x.Listeners[1].Headers = []string{"X-Evil"} }},
+		{[]string{"listeners[0].headers"}, func(x *events.Exposure) { x.Listeners[0].Headers = []string{"X-Forwarded-For"} }},
+		{[]string{"listeners[0].timeouts.clientData", "-1"}, func(x *events.Exposure) { x.Listeners[0].Timeouts.ClientData = number(-1) }},
+		{[]string{"listeners[0].connectionLimit", "-2"}, func(x *events.Exposure) { x.Listeners[0].ConnectionLimit = number(-2) }},
+		{nil, func(x *events.Exposure) { redirect(x, "shop.example.org") }},
+		{[]string{"listeners[1].routes[0].redirect", "exact host"}, func(x *events.Exposure) { redirect(x, "*.example.org") }},
+		{[]string{"listeners[1].routes[0].redirect.code", "300"}, func(x *events.Exposure) { redirect(x, "shop.example.org").Redirect.Code = 300 }},
+		{[]string{"listeners[1].routes[0].backend", "not both"}, func(x *events.Exposure) { redirect(x, "shop.example.org").Backend = "shop/web:80" }},
+		{[]string{"backends[2].persistence.cookie"}, func(x *events.Exposure) {
+			x.Backends[2].Persistence = &events.Persistence{Type: "APP_COOKIE", Cookie: "a;b"}
+		}},
+		{[]string{"backends[1].persistence.type"}, func(x *events.Exposure) {
+			x.Backends[1].Persistence = &events.Persistence{Type: "HTTP_COOKIE"}
+		}},
+		{[]string{"backends[2].persistence.timeout"}, func(x *events.Exposure) {
+			x.Backends[2].Persistence = &events.Persistence{Type: "SOURCE_IP", Timeout: 60}
+		}},
+		{[]string{"backends[2].algorithm"}, func(x *events.Exposure) { x.Backends[2].Algorithm = "RANDOM" }},
+		{[]string{"backends[2].drainDelay"}, func(x *events.Exposure) { x.Backends[2].DrainDelay = number(-1) }},
+		{[]string{"backends[1].tls"}, func(x *events.Exposure) { x.Backends[1].TLS = true }},
+		{[]string{"group:"}, func(x *events.Exposure) { x.Group = "a b" }},
+		{[]string{"tags[0]"}, func(x *events.Exposure) { x.Tags = []string{"drawbridge.dev/fleet=other"} }},
+		{[]string{"waived[0]"}, func(x *events.Exposure) { x.Waived = []events.Feature{"policy"} }},
+		{[]string{"placement.address"}, func(x *events.Exposure) { x.Placement.Address = "vip" }},
+		{[]string{"placement.families[1]", "twice"}, func(x *events.Exposure) { x.Placement.Families = []string{"IPv4", "IPv4"} }},
+		{[]string{"floatingIP.address", "internal"}, func(x *events.Exposure) { x.Internal, x.FloatingIP.Address = true, "203.0.113.5" }},
+		{[]string{"floatingIP.subnet"}, func(x *events.Exposure) { x.FloatingIP.Subnet = "!~(" }},
 		{[]string{"backends[2].monitor: delay"}, func(x *events.Exposure) { x.Backends[2].Monitor.Timeout = 5 }},
 		{[]string{"backends[2].monitor: maxRetries"}, func(x *events.Exposure) { x.Backends[2].Monitor.MaxRetriesDown = 11 }},
 		{[]string{"uid:", "cloud:"}, func(x *events.Exposure) { x.UID, x.Cloud = "", "" }}, // everything, not the first
@@ -143,4 +179,21 @@ func TestValidateNamesTheField(t *testing.T) {
 		tt.edit(&x)
 		wantError(t, x.Validate(), tt.want)
 	}
+}
+
+func number(n int) *int { return &n }
+
+// terminate makes the routed listener one that ends TLS.
+func terminate(x *events.Exposure) *events.Listener {
+	l := &x.Listeners[1]
+	l.Protocol = events.TerminatedHTTPS
+	l.TLS = &events.TLS{Certificates: []events.Certificate{{Digest: events.Digest([]byte("c")), NotAfter: "2027-01-01T00:00:00Z"}}}
+	return l
+}
+
+// redirect makes the first route one that redirects.
+func redirect(x *events.Exposure, host string) *events.Route {
+	r := &x.Listeners[1].Routes[0]
+	r.Host, r.Backend, r.Redirect = host, "", &events.Redirect{Scheme: "https", Code: 301}
+	return r
 }

@@ -29,6 +29,7 @@ require (
 require (
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
 	golang.org/x/time v0.16.0 // indirect
+	software.sslmate.com/src/go-pkcs12 v0.7.4 // indirect
 )
 
 require (

@@ -160,7 +160,7 @@ func TestSchemasRefuse(t *testing.T) {
 	}{
 		"port 0":                       {"requested", []any{"exposure", "listeners", 0, "port"}, json.Number("0")},
 		"port as text":                 {"requested", []any{"exposure", "listeners", 0, "port"}, "53"},
-		"unknown protocol":             {"requested", []any{"exposure", "listeners", 0, "protocol"}, "SCTP"},
+		"unknown protocol":             {"requested", []any{"exposure", "listeners", 0, "protocol"}, "HTTPS"},
 		"relative path":                {"requested", []any{"exposure", "listeners", 1, "routes", 0, "path"}, "cart"},
 		"slash in a name":              {"requested", []any{"exposure", "key", "name"}, "a/b"},
 		"no UID":                       {"requested", []any{"exposure", "uid"}, nil},

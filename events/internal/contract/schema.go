@@ -131,7 +131,7 @@ func (g *generator) object(t reflect.Type) (node, error) {
 			s["description"] = doc
 		}
 		properties[name] = s
-		if options != "omitempty" {
+		if options != "omitempty" && options != "omitzero" {
 			required = append(required, name)
 		}
 	}
