@@ -5,47 +5,88 @@ package loadbalancer
 
 // LoadBalancer is one load balancer, whole.
 type LoadBalancer struct {
+	ID               string // of one that stands and that another made: what is not ours on it is left alone, and it is never deleted; empty: ours
 	Name             string
 	Description      string
-	Tags             []string // ownership, see [Owner.Tags]
+	Tags             []string // ownership and the user's, see [Owner.Tags]
 	Provider         string   // empty: the cloud's default
 	FlavorID         string   // empty: none
 	AvailabilityZone string   // empty: none
 	VIP              VIP
+	AdditionalVIPs   []VIP // API 2.26
+	Replace          bool  // what cannot be changed may be built anew
 
 	// FloatingNetworkID is the external network that a floating IP comes from;
 	// empty: the load balancer has none.
 	FloatingNetworkID     string
+	FloatingSubnetID      string // of that network; empty: any
 	FloatingIPDescription string // ownership: Neutron takes no tags with a create
+	FloatingAddress       string // of a floating IP that stands and that another made: it is bound, never deleted
+	KeepFloatingIP        bool   // it is left unbound when the load balancer goes
 
 	Listeners []Listener // sorted by port and protocol
 	Pools     []Pool     // sorted by name
 }
 
-// VIP says where the address of a load balancer is taken from. SubnetID wins
-// over NetworkID.
+// VIP says where the address of a load balancer is taken from. PortID wins over
+// SubnetID, and that over NetworkID.
 type VIP struct {
 	NetworkID string
 	SubnetID  string
+	PortID    string
+	Address   string // empty: any
 }
 
 // Listener is one open port. In a load balancer (protocol family, port) is unique.
 type Listener struct {
 	Name         string
-	Protocol     string // TCP, UDP, HTTP
+	Protocol     string // TCP, UDP, SCTP, HTTP, TERMINATED_HTTPS
 	Port         int
 	DefaultPool  string   // name of a pool; empty: what no policy takes is answered with 503
 	AllowedCIDRs []string // sorted; empty: everywhere
 	Policies     []Policy // in order of evaluation
+
+	// Certificates are the names of secrets in the key manager, or URLs of it,
+	// the first for who names no known host. TERMINATED_HTTPS only.
+	Certificates []string
+	TLSVersions  []string // sorted; empty: the cloud's
+	TLSCiphers   string   // empty: the cloud's
+	HSTS         HSTS
+	Headers      []string // that are inserted, sorted: X-Forwarded-For
+	// What is nil is the operator's choice. That it was ours is remembered by the
+	// tag [SetTag], so that it is given back.
+	Timeouts        Timeouts
+	ConnectionLimit *int
 }
 
-// Policy sends what matches all its rules to a pool (REDIRECT_TO_POOL). It has
-// at least one rule: Octavia passes over a policy without.
-type Policy struct {
-	Name  string
-	Pool  string // name of a pool
-	Rules []Rule // ANDed, at most [MaxRules], at most [MaxRuleValue] bytes each
+// HSTS is the header Strict-Transport-Security; MaxAge 0: none.
+type HSTS struct {
+	MaxAge            int // seconds
+	IncludeSubdomains bool
+	Preload           bool
 }
+
+// Timeouts of a listener, in milliseconds; nil: the operator's.
+type Timeouts struct{ ClientData, MemberConnect, MemberData, TCPInspect *int }
+
+// Policy takes what matches all its rules. It has at least one rule: Octavia
+// passes over a policy without.
+type Policy struct {
+	Name     string
+	Action   string // [RedirectToPool] if empty
+	Pool     string // name of a pool; REDIRECT_TO_POOL only
+	Redirect string // prefix of the URL; REDIRECT_PREFIX only
+	Code     int    // HTTP status; REDIRECT_PREFIX only
+	Rules    []Rule // ANDed, at most [MaxRules], at most [MaxRuleValue] bytes each
+}
+
+// Actions of a policy. HAProxy takes redirects before pools, whatever their
+// positions.
+const (
+	RedirectToPool = "REDIRECT_TO_POOL"
+	RedirectPrefix = "REDIRECT_PREFIX"
+	Reject         = "REJECT"
+)
 
 // Limits of the Octavia API.
 const (
@@ -63,28 +104,41 @@ type Rule struct {
 
 // Rule types and comparisons that are used.
 const (
-	RuleHostName = "HOST_NAME"
-	RulePath     = "PATH"
-	CompareEqual = "EQUAL_TO"
-	CompareRegex = "REGEX"
+	RuleHostName      = "HOST_NAME"
+	RulePath          = "PATH"
+	CompareEqual      = "EQUAL_TO"
+	CompareRegex      = "REGEX"
+	CompareStartsWith = "STARTS_WITH"
 )
 
 // Pool is a set of members. (name, protocol) is unique in a load balancer:
 // Octavia cannot change the protocol of a pool.
 type Pool struct {
-	Name      string
-	Protocol  string
-	Algorithm string
-	Members   []Member // sorted by address and port
-	Monitor   *Monitor
+	Name        string
+	Protocol    string // TCP, UDP, SCTP, HTTP, PROXY, PROXYV2
+	TLS         bool   // towards the members
+	Algorithm   string
+	Persistence *Persistence
+	DrainDelay  int      // seconds that a member that goes stays at weight 0
+	Members     []Member // sorted by address and port
+	Monitor     *Monitor
+}
+
+// Persistence is the session persistence of a pool.
+type Persistence struct {
+	Type    string // SOURCE_IP, HTTP_COOKIE, APP_COOKIE
+	Cookie  string
+	Timeout int // seconds; 0: none
 }
 
 // Member is one address that serves. (address, port) is unique in a pool.
 type Member struct {
-	Name    string
-	Address string
-	Port    int
-	Weight  int
+	Name        string
+	Address     string
+	Port        int
+	Weight      int // 0: no new connections
+	SubnetID    string
+	MonitorPort int // 0: Port
 }
 
 // Monitor is the health check of a pool. Octavia cannot change its type.
@@ -94,14 +148,16 @@ type Monitor struct {
 	Timeout        int // seconds
 	MaxRetries     int
 	MaxRetriesDown int
-	Path           string // HTTP only
-	Codes          string // HTTP only
+	Method         string // HTTP and HTTPS only, as the four below
+	Path           string
+	Codes          string
+	Host           string // API 2.10
 }
 
 // Family is the transport of a listener protocol; a port can be taken once in each.
 func Family(protocol string) string {
-	if protocol == "UDP" {
-		return "UDP"
+	if protocol == "UDP" || protocol == "SCTP" {
+		return protocol
 	}
 	return "TCP"
 }

@@ -12,6 +12,11 @@ import (
 const (
 	FleetTag = "drawbridge.dev/fleet="
 	KeyTag   = "drawbridge.dev/key="
+	GroupTag = "drawbridge.dev/group=" // instead of KeyTag, on what several exposures share
+
+	ProtectTag = "drawbridge.dev/protect=true"          // on a load balancer that outlives its exposure
+	KeepTag    = "drawbridge.dev/keep-floating-ip=true" // on a load balancer whose floating IP outlives it
+	SetTag     = "drawbridge.dev/set="                  // on a listener: a setting that was ours and not the operator's
 )
 
 const maxTag = 255 // bytes, of an Octavia tag and of a Neutron description
