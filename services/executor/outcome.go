@@ -93,12 +93,12 @@ func (t *term) publish(ctx context.Context, j job, o events.Outcome) error {
 	if err := t.lease.Check(check); err != nil {
 		return err
 	}
-	e := events.New(t.source(), t.cfg.Cloud, j.key, o, r.outcome.Event.ID, &j.cause, time.Now())
+	e := events.New(t.source(), t.cfg.Cloud, j.key, o, r.outcome.Event.ID, &j.trip.cause, time.Now())
 	record, err := t.send(ctx, e, r.outcome)
 	if err != nil {
 		return err
 	}
-	t.table.change(j.key, func(w *row) { w.outcome = newer(w.outcome, record) })
+	t.table.change(j.key, func(w *row) { w.answered(record) })
 	t.metrics.outcomes.WithLabelValues(string(o.State)).Inc()
 	t.metrics.calls.WithLabelValues("write").Add(float64(o.Calls.Writes))
 	t.metrics.calls.WithLabelValues("read").Add(float64(o.Calls.Reads))
@@ -133,9 +133,9 @@ const publishTimeout = 10 * time.Second
 
 func (t *term) source() string { return "/executor/" + t.cfg.Cloud }
 
-// sayDrift publishes a difference before it is repaired. One that is only
-// observed is said once. It answers the event that a repair is caused by.
-func (t *term) sayDrift(ctx context.Context, j job, r row, steps []plan.Step, repair bool) (events.Event, error) {
+// sayDrift publishes a difference before it is repaired, which is owed an
+// outcome from then on. One that is only observed is said once.
+func (t *term) sayDrift(ctx context.Context, j job, r row, steps []plan.Step, repair bool) error {
 	d := events.Drift{Decision: j.digest, Repair: repair}
 	for _, x := range steps {
 		d.Steps = append(d.Steps, x.Describe())
@@ -144,21 +144,26 @@ func (t *term) sayDrift(ctx context.Context, j job, r row, steps []plan.Step, re
 		d.LoadBalancer = o.LoadBalancer
 	}
 	if last, ok := r.drift.Event.Payload.(events.Drift); ok && !repair && last.Decision == d.Decision && slices.Equal(last.Steps, d.Steps) && !last.Repair {
-		return r.drift.Event, nil
+		return nil
 	}
 	if err := t.lease.Check(ctx); err != nil {
-		return events.Event{}, err
+		return err
 	}
 	e := events.New(t.source(), t.cfg.Cloud, j.key, d, r.drift.Event.ID, &r.decided.Event, time.Now())
 	record, err := t.send(ctx, e, r.drift)
 	if err != nil {
-		return e, err
+		return err
 	}
-	t.table.change(j.key, func(w *row) { w.drift = newer(w.drift, record) })
+	t.table.change(j.key, func(w *row) {
+		w.drift = newer(w.drift, record)
+		if repair {
+			j.trip.cause, w.trip = e, j.trip
+		}
+	})
 	t.metrics.drifted.Inc()
 	t.log.Warn().Str("change", j.change).Str("key", j.key.String()).Str("stage", string(events.StageDrift)).
 		Strs("steps", d.Steps).Bool("repair", repair).Msg("drift")
-	return e, nil
+	return nil
 }
 
 // reject puts on record what the bus holds and nobody can read, once.

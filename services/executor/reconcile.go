@@ -33,7 +33,6 @@ type job struct {
 	desired *loadbalancer.LoadBalancer // nil: nothing may stand
 	trip    *trip
 	served  string // id of the load balancer that an outcome named
-	cause   events.Event
 	place   place
 }
 
@@ -113,6 +112,9 @@ func (t *term) next(ctx context.Context, j job, s *sight) (plan.Step, error) {
 		}
 		if err := t.readTree(ctx, s); err != nil {
 			return nil, err
+		}
+		if s.Pending() || s.Stuck() { // another is at work on it: what it changes is not known
+			s.deep = false
 		}
 	}
 }

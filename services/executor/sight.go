@@ -95,26 +95,41 @@ func (t *term) settle(ctx context.Context, j job, s *sight) error {
 	if s.LoadBalancer == nil || s.LoadBalancer.Status != plan.Active || j.desired == nil || s.deep && !s.whole {
 		return nil
 	}
+	read := t.readDeep
 	if s.deep {
-		if err := t.readTree(ctx, s); err != nil {
-			return err
-		}
-	} else {
+		read = t.readTree
+	}
+	err := read(ctx, s)
+	if s.whole = false; err == nil && s.Stuck() && s.LoadBalancer.Fresh {
+		err = t.stuck(ctx, s)
+	}
+	if err != nil || !s.Pending() {
+		return err
+	}
+	s.deep = false // another has just begun to change it
+	return t.settle(ctx, j, s)
+}
+
+// readDeep reads the load balancer and everything below it. That takes several
+// requests, and another may begin a change between two of them: what is pending
+// below one that has served is believed to stay so when a later look finds it
+// so too, and nothing has changed in between.
+func (t *term) readDeep(ctx context.Context, s *sight) error {
+	for before := (*plan.LoadBalancer)(nil); ; {
 		lb, err := t.client.Read(ctx, s.LoadBalancer.ID)
 		if err != nil {
 			return err
 		}
 		lb.Fresh = s.LoadBalancer.Fresh
-		s.LoadBalancer, s.dirty = lb, false
-		if s.Pending() { // another has just begun to change it
-			return t.settle(ctx, j, s)
+		s.LoadBalancer, s.dirty, s.deep = lb, false, true
+		if !s.Stuck() || lb.Fresh || before != nil && before.UpdatedAt == lb.UpdatedAt {
+			return nil
 		}
-		s.deep = true
+		before = lb
+		if !pause(ctx, stuckPause) {
+			return ctx.Err()
+		}
 	}
-	if s.whole = false; s.Stuck() && s.LoadBalancer.Fresh {
-		return t.stuck(ctx, s)
-	}
-	return nil
 }
 
 // await waits for a load balancer to settle. One that takes unusually long gives
@@ -147,9 +162,7 @@ func (t *term) readTree(ctx context.Context, s *sight) error {
 // stuck looks a second time, because the load balancer and what is below it do
 // not turn ACTIVE at one instant, and remembers a cloud that cannot create whole.
 func (t *term) stuck(ctx context.Context, s *sight) error {
-	select {
-	case <-time.After(stuckPause):
-	case <-ctx.Done():
+	if !pause(ctx, stuckPause) {
 		return ctx.Err()
 	}
 	if err := t.readTree(ctx, s); err != nil {

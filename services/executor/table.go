@@ -22,15 +22,18 @@ type row struct {
 	deep  bool           // known has what is below the load balancer
 	seen  time.Time      // of the last deep read
 
-	trip  *trip // of the decision that is carried out
-	check bool  // look for drift
-	read  bool  // and do not trust what is known
-	tried bool  // in this term, though its outcome says that it is not tried again
+	trip    *trip  // of the decision that is carried out, or of the drift that is repaired
+	reached string // digest of the decision that stood last, in this term
+	check   bool   // look for drift
+	read    bool   // and do not trust what is known
+	tried   bool   // in this term, though its outcome says that it is not tried again
 }
 
-// trip is one decision on its way to an outcome, over all tries.
+// trip is one decision, or one drift from it, on its way to an outcome, over
+// all tries.
 type trip struct {
-	digest   string
+	digest   string       // of the decision
+	cause    events.Event // the decision, or the drift
 	started  time.Time
 	steps    []string
 	calls    octavia.Calls
@@ -47,6 +50,12 @@ func (r row) answer() (events.Outcome, bool) {
 	return o, ok
 }
 
+// repairs says whether the trip repairs a drift that is on record.
+func (t *trip) repairs() bool {
+	_, ok := t.cause.Payload.(events.Drift)
+	return ok
+}
+
 // handsOff: a wish is denied or held, and what was approved before stands untouched.
 func handsOff(d events.Decided) bool { return d.Verdict != events.Approved && d.Exposure != nil }
 
@@ -56,7 +65,20 @@ func (r row) current() bool {
 	return ok && (r.wish == "" || r.wish == d.Wish)
 }
 
-// owed says whether a decision waits for its outcome.
+// repairing says whether a drift is to be repaired that no outcome answers yet.
+func (r row) repairing() bool {
+	d, _ := r.decision()
+	drift, ok := r.drift.Event.Payload.(events.Drift)
+	return ok && drift.Repair && drift.Decision == d.Digest && r.drift.Sequence > r.outcome.Sequence
+}
+
+// lapsed says whether what is owed stood already: what differs is drift.
+func (r row) lapsed() bool {
+	d, ok := r.decision()
+	return ok && r.owed() && r.reached == d.Digest
+}
+
+// owed says whether a decision, or the repair of a drift, waits for its outcome.
 func (r row) owed() bool {
 	d, ok := r.decision()
 	if !ok || handsOff(d) || !r.current() {
@@ -66,7 +88,7 @@ func (r row) owed() bool {
 	if !ok || o.Decision != d.Digest {
 		return true
 	}
-	return o.State == events.Failed && (o.Retry || !r.tried)
+	return o.State == events.Failed && (o.Retry || !r.tried) || r.repairing()
 }
 
 // standing says whether a load balancer stands that shall be watched for drift.
@@ -103,7 +125,7 @@ func (t *table) put(r bus.Record) bool {
 				w.decided, w.tried, todo = r, false, true
 			}
 		case events.StageOutcome:
-			w.outcome = newer(w.outcome, r)
+			w.answered(r)
 		case events.StageDrift:
 			w.drift = newer(w.drift, r)
 		case events.StageRejected:
@@ -120,6 +142,18 @@ func newer(old, r bus.Record) bus.Record {
 		return old
 	}
 	return r
+}
+
+// answered takes an outcome.
+func (r *row) answered(record bus.Record) {
+	r.outcome = newer(r.outcome, record)
+	o, ok := r.answer()
+	switch {
+	case ok && o.State == events.Applied:
+		r.reached = o.Decision
+	case ok && o.Decision != r.reached:
+		r.reached = ""
+	}
 }
 
 // get is a copy of a row.
@@ -156,12 +190,16 @@ func (t *table) all(want func(row) bool) map[events.Key]row {
 	return out
 }
 
-// trip is that of the decision: begun anew if it is another than the last.
+// trip is that of what is owed: begun anew if it is for another decision than
+// the last.
 func (t *table) trip(k events.Key, digest string) *trip {
 	var out *trip
 	t.change(k, func(w *row) {
 		if w.trip == nil || w.trip.digest != digest {
-			w.trip = &trip{digest: digest, started: time.Now()}
+			w.trip = &trip{digest: digest, cause: w.decided.Event, started: time.Now()}
+			if w.repairing() {
+				w.trip.cause = w.drift.Event
+			}
 		}
 		out = w.trip
 	})

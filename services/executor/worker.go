@@ -20,6 +20,9 @@ import (
 // errRefused: the decision or the exposure is such that trying again is of no use.
 var errRefused = errors.New("refused")
 
+// errUnsaid: nothing is repaired before it is on record that it differed.
+var errUnsaid = errors.New("drift is not on record yet")
+
 // quietFailures of a kind that passes by itself are not published.
 const quietFailures = 2
 
@@ -46,16 +49,16 @@ func (t *term) process(ctx context.Context, key events.Key) {
 	if !ok || ctx.Err() != nil || !todo {
 		return
 	}
-	tr := t.table.trip(key, d.Digest)
-	if !r.owed() {
-		tr = &trip{digest: d.Digest, started: time.Now()}
+	tr := &trip{digest: d.Digest, cause: r.decided.Event, started: time.Now()}
+	if r.owed() {
+		tr = t.table.trip(key, d.Digest)
 	}
 	t.table.change(key, func(w *row) { w.tried, w.check, w.read = true, false, false })
 	ctx = octavia.Count(ctx, &tr.calls)
 	j, warnings, err := t.job(ctx, key, r, d, tr)
 	var s sight
 	if err == nil {
-		s, err = t.carryOut(ctx, &j, r)
+		s, err = t.carryOut(ctx, j, r)
 	}
 	t.remember(key, s, err)
 	t.finish(ctx, j, r, s, warnings, err)
@@ -63,7 +66,7 @@ func (t *term) process(ctx context.Context, key events.Key) {
 
 // job verifies a decision and composes what it asks for.
 func (t *term) job(ctx context.Context, key events.Key, r row, d events.Decided, tr *trip) (job, []string, error) {
-	j := job{key: key, digest: d.Digest, change: r.decided.Event.Change, trip: tr, cause: r.decided.Event,
+	j := job{key: key, digest: d.Digest, change: r.decided.Event.Change, trip: tr,
 		owner: loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: key}}
 	if o, ok := r.answer(); ok && o.LoadBalancer != nil {
 		j.served = o.LoadBalancer.ID
@@ -100,22 +103,23 @@ func (t *term) job(ctx context.Context, key events.Key, r row, d events.Decided,
 	return j, warnings, nil
 }
 
-// carryOut makes what stands what is desired.
-func (t *term) carryOut(ctx context.Context, j *job, r row) (sight, error) {
+// carryOut makes what stands what is desired. What stood like that already is
+// said to differ before it is repaired.
+func (t *term) carryOut(ctx context.Context, j job, r row) (sight, error) {
 	if j.desired == nil && r.known == nil && !r.read && j.trip.failures == 0 && t.absent(j.owner) {
 		return sight{}, nil
 	}
-	s, err := t.observe(ctx, *j, !r.read && j.trip.failures == 0)
+	s, err := t.observe(ctx, j, !r.read && j.trip.failures == 0)
 	if err == nil {
 		err = forgotten(r, s)
 	}
-	if err != nil || r.owed() {
-		if err == nil {
-			s, err = t.reconcile(ctx, *j, s)
-		}
+	if err != nil {
 		return s, err
 	}
-	step, err := t.next(ctx, *j, &s)
+	if j.trip.repairs() || r.owed() && !r.lapsed() {
+		return t.reconcile(ctx, j, s)
+	}
+	step, err := t.next(ctx, j, &s)
 	if err != nil || step == nil {
 		return s, err
 	}
@@ -124,12 +128,13 @@ func (t *term) carryOut(ctx context.Context, j *job, r row) (sight, error) {
 		steps = []plan.Step{step} // one too many stands
 	}
 	repair := t.cfg.Drift == DriftRepair
-	cause, err := t.sayDrift(ctx, *j, r, steps, repair)
-	if err != nil || !repair {
-		return s, err
+	if err := t.sayDrift(ctx, j, r, steps, repair); err != nil {
+		return s, fmt.Errorf("%w: %w", errUnsaid, err)
 	}
-	j.cause = cause
-	return t.reconcile(ctx, *j, s)
+	if !repair {
+		return s, nil
+	}
+	return t.reconcile(ctx, j, s)
 }
 
 // forgotten refuses to remove what stands though no outcome ever named it, by a
@@ -169,7 +174,7 @@ func (t *term) remember(key events.Key, s sight, err error) {
 
 // finish publishes the outcome, and says when the key comes again.
 func (t *term) finish(ctx context.Context, j job, r row, s sight, warnings []string, err error) {
-	if err == nil && !r.owed() && len(j.trip.steps) == 0 {
+	if err == nil && !r.owed() && !j.trip.repairs() {
 		return // no drift, or one that was said and is only observed
 	}
 	t.health(err)
@@ -180,10 +185,16 @@ func (t *term) finish(ctx context.Context, j job, r row, s sight, warnings []str
 			t.again(j, pubErr, t.cfg.RetryMin)
 			return
 		}
-		j.trip.failures = 0
+		t.table.change(j.key, func(w *row) {
+			if w.trip == j.trip {
+				w.trip = nil
+			}
+		})
 		t.metrics.seconds.Observe(time.Since(j.trip.started).Seconds())
 	case errors.Is(err, errSuperseded), errors.Is(err, bus.ErrLeaseLost), ctx.Err() != nil:
 		t.queue.AddAfter(j.key, time.Millisecond) // of use only if this term goes on
+	case errors.Is(err, errUnsaid):
+		t.again(j, err, t.cfg.RetryMin)
 	default:
 		t.failed(ctx, j, r, s, warnings, err)
 	}
