@@ -2,9 +2,8 @@ package translate
 
 import (
 	"fmt"
-	"net/netip"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"drawbridge.dev/events"
@@ -13,61 +12,59 @@ import (
 // Prefix begins our own annotations.
 const Prefix = "drawbridge.dev/"
 
-// Annotations that are read. The older ones are those of the OpenStack cloud
-// controller manager and of the octavia-ingress-controller.
-const (
-	AnnotationInternal       = Prefix + "internal"
-	AnnotationCloud          = Prefix + "cloud"
-	AnnotationFlavor         = Prefix + "flavor"
-	AnnotationAllowedSources = Prefix + "allowed-sources"
-	AnnotationHealthMonitor  = Prefix + "health-monitor"
+// Peer is whose name an annotation is.
+type Peer string
 
-	annotationServiceInternal = "service.beta.kubernetes.io/openstack-internal-load-balancer"
-	annotationServiceSources  = "service.beta.kubernetes.io/load-balancer-source-ranges"
-	annotationIngressInternal = "octavia.ingress.kubernetes.io/internal"
-	annotationIngressSources  = "octavia.ingress.kubernetes.io/whitelist-source-range"
-	annotationIngressClass    = "kubernetes.io/ingress.class"
-	annotationDefaultClass    = "ingressclass.kubernetes.io/is-default-class"
+// Peers. OCCM is the OpenStack cloud controller manager, OIC the
+// octavia-ingress-controller.
+const (
+	Ours       Peer = "drawbridge"
+	OCCM       Peer = "OCCM"
+	OIC        Peer = "OIC"
+	Kubernetes Peer = "Kubernetes"
 )
 
 // olderPrefixes begin the annotations of the controllers that our users come
 // from. One that is not in the table below is reported, as it has no effect.
 var olderPrefixes = []string{"loadbalancer.openstack.org/", "octavia.ingress.kubernetes.io/"}
 
-// Annotation documents one annotation.
+// Annotation documents one annotation. Every one that is read stands in
+// [Annotations]; a reader that asks for another panics in the tests.
 type Annotation struct {
 	Name    string
+	Peer    Peer
 	Kinds   []string // of the objects that it is read on
 	Values  string   // what is allowed
 	Default string   // what holds without it
 	Means   string
+	Own     string // our name of the same setting, for one of a peer; empty: there is none. Two names with different values refuse the object
+	API     string // first minor version of Octavia's API that it needs; empty: any
 }
 
-var both = []string{events.KindService, events.KindIngress}
+var (
+	both        = []string{events.KindService, events.KindIngress}
+	onlyService = []string{events.KindService}
+	onlyIngress = []string{events.KindIngress}
+)
 
 // Annotations is the table of all that are understood, for the documentation
 // and for messages.
-var Annotations = []Annotation{
-	{AnnotationInternal, both, `"true" or "false"`, "false", "Reachable at the load balancer's own address only: no floating IP."},
-	{AnnotationCloud, both, "the name of a configured cloud: letters, digits, '.', '_', '-'", "the cloud configured for the cluster", "The entry of clouds.yaml that carries the load balancer. A move builds at the new place before the old one is taken down."},
-	{AnnotationFlavor, both, "name or id of an Octavia flavor", "the executor's choice", "The flavor of the load balancer, which sets its topology and size."},
-	{AnnotationAllowedSources, both, "CIDRs, separated by commas", "everywhere", "Who may connect. A Service whose spec.loadBalancerSourceRanges says otherwise is refused."},
-	{AnnotationHealthMonitor, both, `"true" or "false"`, "true", "Health checks of every node: TCP connections for TCP and HTTP, UDP-CONNECT for UDP."},
-	{annotationServiceInternal, []string{events.KindService}, `"true" or "false"`, "false", "As drawbridge.dev/internal, which goes before it."},
-	{annotationServiceSources, []string{events.KindService}, "CIDRs, separated by commas", "everywhere", "As drawbridge.dev/allowed-sources, which goes before it, as does spec.loadBalancerSourceRanges."},
-	{annotationIngressInternal, []string{events.KindIngress}, `"true" or "false"`, `true for the class "openstack" of kubernetes.io/ingress.class, else false`, "As drawbridge.dev/internal, which goes before it."},
-	{annotationIngressSources, []string{events.KindIngress}, "CIDRs, separated by commas", "everywhere", "As drawbridge.dev/allowed-sources, which goes before it."},
-	{annotationIngressClass, []string{events.KindIngress}, `"openstack", or the name of our class`, "none", "Chooses us for an Ingress without spec.ingressClassName."},
-	{annotationDefaultClass, []string{"IngressClass"}, `"true" or "false"`, "false", "Makes the class that of every Ingress that names none."},
-}
+var Annotations = slices.Concat(ownAnnotations, ownServiceAnnotations, ownIngressAnnotations, occmAnnotations, oicAnnotations, kubernetesAnnotations)
+
+// documented are the annotations by name.
+var documented = func() map[string]Annotation {
+	out := make(map[string]Annotation, len(Annotations))
+	for _, a := range Annotations {
+		out[a.Name] = a
+	}
+	return out
+}()
 
 // Understood says whether an annotation is read, or reported as unknown. The
 // others need not be kept.
 func Understood(name string) bool {
-	if strings.HasPrefix(name, Prefix) || older(name) {
-		return true
-	}
-	return slices.ContainsFunc(Annotations, func(a Annotation) bool { return a.Name == name })
+	_, known := documented[name]
+	return known || strings.HasPrefix(name, Prefix) || older(name)
 }
 
 func older(name string) bool {
@@ -88,9 +85,9 @@ func field(annotation string) string { return "metadata.annotations[" + annotati
 // make it public.
 func (a annotated) unknown() {
 	for _, name := range sortedKeys(a.values) {
-		known := slices.ContainsFunc(Annotations, func(k Annotation) bool { return k.Name == name && slices.Contains(k.Kinds, a.kind) })
+		known, there := documented[name]
 		switch {
-		case known:
+		case there && slices.Contains(known.Kinds, a.kind):
 		case strings.HasPrefix(name, Prefix):
 			a.found.refuse(field(name), "is not known for this kind, %s; known are %s", a.kind, strings.Join(ours(a.kind), ", "))
 		case older(name):
@@ -108,69 +105,33 @@ func ours(kind string) (names []string) {
 	return names
 }
 
-// read gives parse the value of the first of the annotations that is there,
-// and reports what it refuses.
+// read gives what the annotations of one setting say, which are its names, our
+// own first: parse reads each that is there, and what it refuses is reported.
+// Two that say different things refuse the object, both named. The name is that
+// of the first that is there; empty: none is, and otherwise holds.
 func read[T any](a annotated, otherwise T, parse func(string) (T, error), names ...string) (T, string) {
+	out, by := otherwise, ""
 	for _, name := range names {
-		s, ok := a.values[name]
-		if !ok {
+		s, there := a.values[name]
+		if !there {
 			continue
 		}
 		v, err := parse(s)
-		if err != nil {
+		switch {
+		case err != nil:
 			a.found.refuse(field(name), "%v", err)
-			return otherwise, name
+		case by == "":
+			out, by = v, name
+		case !reflect.DeepEqual(out, v):
+			a.contradict(by, name)
 		}
-		return v, name
 	}
-	return otherwise, ""
+	return out, by
 }
 
-func parseBool(s string) (bool, error) {
-	v, err := strconv.ParseBool(strings.TrimSpace(s))
-	if err != nil {
-		return false, fmt.Errorf(`%q is neither "true" nor "false"`, shown(s))
-	}
-	return v, nil
-}
-
-func parseCloud(s string) (string, error) {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)
-	}
-	if s == "" || len(s) > 253 || strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) >= 0 {
-		return "", fmt.Errorf("%q is no name of a cloud: letters, digits, '.', '_' and '-' are allowed, at most 253", shown(s))
-	}
-	return s, nil
-}
-
-// CheckCloud refuses what the annotation drawbridge.dev/cloud would refuse.
-func CheckCloud(name string) error {
-	_, err := parseCloud(name)
-	return err
-}
-
-func parseFlavor(s string) (string, error) {
-	t := strings.TrimSpace(s)
-	if t == "" || len(t) > 255 || strings.IndexFunc(t, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' }) >= 0 {
-		return "", fmt.Errorf("%q is no flavor: the name or the id of an Octavia flavor is allowed, at most 255 bytes", shown(s))
-	}
-	return t, nil
-}
-
-// parseSources reads CIDRs separated by commas, with blanks around them.
-func parseSources(s string) ([]string, error) {
-	var out []string
-	for part := range strings.SplitSeq(s, ",") {
-		p, err := netip.ParsePrefix(strings.TrimSpace(part))
-		if err != nil {
-			return nil, fmt.Errorf("%q holds %q, which is no CIDR: allowed are networks such as 192.0.2.0/24, separated by commas; without the annotation everyone may connect",
-				shown(s), shown(part))
-		}
-		out = append(out, p.Masked().String())
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+// contradict refuses an object that says one thing twice, in two ways.
+func (a annotated) contradict(one, other string) {
+	a.found.refuse(field(other), "says %q, and %s says %q: keep one of them", shown(a.values[other]), one, shown(a.values[one]))
 }
 
 // shown cuts a value for a message.
@@ -180,4 +141,13 @@ func shown(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "..."
+}
+
+// quoted lists what is allowed, for a message.
+func quoted(allowed []string) string {
+	out := make([]string, len(allowed))
+	for i, s := range allowed {
+		out[i] = fmt.Sprintf("%q", s)
+	}
+	return strings.Join(out, ", ")
 }

@@ -28,7 +28,7 @@ func Ingress(ing *networkingv1.Ingress, refs References, s Settings) Result {
 	var x events.Exposure
 	legacy := ing.Spec.IngressClassName == nil && ing.Annotations[annotationIngressClass] == LegacyIngressClass
 	x.Internal, _ = read(a, legacy, parseBool, AnnotationInternal, annotationIngressInternal)
-	x.Flavor, _ = read(a, "", parseFlavor, AnnotationFlavor)
+	x.Flavor, _ = read(a, "", parseName("flavor"), AnnotationFlavor)
 	monitored, _ := read(a, true, parseBool, AnnotationHealthMonitor)
 	sources, _ := read(a, nil, parseSources, AnnotationAllowedSources, annotationIngressSources)
 	if len(ing.Spec.TLS) > 0 {

@@ -27,7 +27,7 @@ func Service(svc *corev1.Service, refs References, s Settings) Result {
 	r.Cloud, _ = read(a, s.Cloud, parseCloud, AnnotationCloud)
 	var x events.Exposure
 	x.Internal, _ = read(a, false, parseBool, AnnotationInternal, annotationServiceInternal)
-	x.Flavor, _ = read(a, "", parseFlavor, AnnotationFlavor)
+	x.Flavor, _ = read(a, "", parseName("flavor"), AnnotationFlavor)
 	monitored, _ := read(a, true, parseBool, AnnotationHealthMonitor)
 	sources := serviceSources(svc, a)
 	unserved(svc, monitored, f)
