@@ -53,7 +53,7 @@ func (t *term) look(ctx context.Context, look int) error {
 	var quiet []events.Key
 	for k, r := range rows {
 		o := loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: k}
-		lb, stands := byTag[o.KeyTag()]
+		lb, stands := byTag[o.Tag()]
 		switch {
 		case !stands:
 			suspects[k] = true
@@ -122,7 +122,7 @@ func (t *term) lookAtFloatingIPs(ctx context.Context, rows map[events.Key]row, s
 func (t *term) byKeyTag(found []plan.LoadBalancer) map[string]plan.LoadBalancer {
 	known := map[string]bool{}
 	for k := range maps.Keys(t.table.all(func(r row) bool { _, ok := r.decision(); return ok })) {
-		known[loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: k}.KeyTag()] = true
+		known[loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: k}.Tag()] = true
 	}
 	out := map[string]plan.LoadBalancer{}
 	orphans := 0

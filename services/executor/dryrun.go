@@ -51,11 +51,12 @@ func Plan(ctx context.Context, cfg Config, exposures []events.Exposure, cloud bo
 
 func planOne(ctx context.Context, cfg Config, client *octavia.Client, p *placement, e events.Exposure) (Planned, error) {
 	out := Planned{Key: e.Key, Steps: []string{}}
+	owner := loadbalancer.Owner{Fleet: cfg.Fleet, Key: e.Key}
 	at := p.resolve(e)
 	if client == nil { // nowhere is anywhere
 		at.flavor, at.vip, at.floating = nil, nil, nil
 	}
-	desired, conflicts := compose.LoadBalancer([]events.Exposure{e}, at.Defaults)
+	desired, conflicts := compose.LoadBalancer(owner, []events.Exposure{e}, at.Defaults)
 	for _, c := range conflicts {
 		if text := c.Field + ": " + c.Message; c.Fatal {
 			out.Problems = append(out.Problems, text)
@@ -68,7 +69,7 @@ func planOne(ctx context.Context, cfg Config, client *octavia.Client, p *placeme
 	}
 	observed := plan.Observed{Stepwise: cfg.Create == CreateStepwise}
 	if client != nil {
-		if err := look(ctx, client, loadbalancer.Owner{Fleet: cfg.Fleet, Key: e.Key}, &observed); err != nil {
+		if err := look(ctx, client, owner, &observed); err != nil {
 			return out, err
 		}
 	}

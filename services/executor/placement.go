@@ -100,7 +100,7 @@ func (p *placement) resolve(e events.Exposure) place {
 	p.mu.Lock()
 	o := p.offer
 	p.mu.Unlock()
-	at := place{Defaults: compose.Defaults{Fleet: p.cfg.Fleet, Provider: p.cfg.Provider, AvailabilityZone: p.cfg.AvailabilityZone,
+	at := place{Defaults: compose.Defaults{Provider: p.cfg.Provider, AvailabilityZone: p.cfg.AvailabilityZone,
 		MaxPolicies: p.cfg.MaxPolicies, APIMinor: p.minor}}
 	at.FlavorID, at.flavor = o.flavor(cmp.Or(e.Flavor, p.cfg.Flavor), p.cfg.Provider)
 	at.VIP, at.vip = o.vip(p.cfg, e)

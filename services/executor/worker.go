@@ -84,7 +84,7 @@ func (t *term) job(ctx context.Context, key events.Key, r row, d events.Decided,
 	if j.place, err = t.placement.find(ctx, *d.Exposure); err != nil {
 		return j, nil, err
 	}
-	desired, conflicts := compose.LoadBalancer([]events.Exposure{*d.Exposure}, j.place.Defaults)
+	desired, conflicts := compose.LoadBalancer(j.owner, []events.Exposure{*d.Exposure}, j.place.Defaults)
 	var warnings, fatal []string
 	if j.place.flavor != nil { // of no use to what stands
 		warnings = append(warnings, j.place.flavor.Error())
@@ -154,7 +154,7 @@ func forgotten(r row, s sight) error {
 // absent says whether the listing at the beginning of the term knows nothing of
 // the owner. What was made since is in the table.
 func (t *term) absent(o loadbalancer.Owner) bool {
-	return !t.listed[o.KeyTag()] && !t.listed[o.Description()]
+	return !t.listed[o.Tag()] && !t.listed[o.Description()]
 }
 
 // remember keeps what was seen, or forgets it where it cannot be trusted.

@@ -14,12 +14,15 @@ import (
 
 // Defaults are what an exposure does not say: the cloud's and the operator's choices.
 type Defaults struct {
-	Fleet             string
 	Provider          string
-	FlavorID          string // resolved for this group
+	FlavorID          string // resolved for this group; empty: none
 	AvailabilityZone  string
-	VIP               loadbalancer.VIP
+	VIP               loadbalancer.VIP // with the port and the address that are asked for
+	AdditionalVIPs    []loadbalancer.VIP
+	MemberSubnetID    string // empty: that of the VIP, by Octavia's own choice
 	FloatingNetworkID string // for exposures that are not internal
+	FloatingSubnetID  string // empty: any of the network
+	DrainDelay        int    // seconds, of backends that do not say
 	MaxPolicies       int    // L7 policies a listener may have; 0: no limit
 	APIMinor          int    // of the cloud's Octavia: 12 is API 2.12
 }
@@ -47,12 +50,11 @@ type Conflict struct {
 // String is the conflict as one line for a person.
 func (c Conflict) String() string { return fmt.Sprintf("%s: %s: %s", c.Key, c.Field, c.Message) }
 
-// LoadBalancer composes a group of exposures, which share a load balancer. A
-// group has at least one exposure; the first one, in order of keys, owns it.
-func LoadBalancer(group []events.Exposure, d Defaults) (loadbalancer.LoadBalancer, []Conflict) {
+// LoadBalancer composes what serves the exposures of an owner: one, or with a
+// group all of that group, which share a load balancer. There is at least one.
+func LoadBalancer(owner loadbalancer.Owner, group []events.Exposure, d Defaults) (loadbalancer.LoadBalancer, []Conflict) {
 	group = slices.Clone(group)
 	slices.SortFunc(group, func(a, b events.Exposure) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
-	owner := loadbalancer.Owner{Fleet: d.Fleet, Key: group[0].Key}
 	lb := loadbalancer.LoadBalancer{
 		Name: owner.Name(), Tags: owner.Tags(),
 		Description: "Made by Drawbridge for " + group[0].Key.String(),

@@ -12,7 +12,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-var defaults = compose.Defaults{Fleet: "f", FloatingNetworkID: "ext", VIP: loadbalancer.VIP{SubnetID: "s"}, APIMinor: 26, MaxPolicies: 1000}
+var defaults = compose.Defaults{FloatingNetworkID: "ext", VIP: loadbalancer.VIP{SubnetID: "s"}, APIMinor: 26, MaxPolicies: 1000}
+
+var owner = loadbalancer.Owner{Fleet: "f", Key: events.Key{Cluster: "c", Kind: "Ingress", Namespace: "n", Name: "web"}}
 
 func exposure(l events.Listener) events.Exposure {
 	e := events.Exposure{Key: events.Key{Cluster: "c", Kind: "Ingress", Namespace: "n", Name: "web"}, UID: "u", Cloud: "default"}
@@ -39,7 +41,7 @@ func TestRoutingTable(t *testing.T) {
 		{Path: "/any", PathType: events.PathPrefix, Backend: "any"},
 		{Host: "q.example.org", Path: "/a&b'c(d)+e.f", PathType: events.PathExact, Backend: "quoted"},
 	}}
-	lb, conflicts := compose.LoadBalancer([]events.Exposure{exposure(l)}, defaults)
+	lb, conflicts := compose.LoadBalancer(owner, []events.Exposure{exposure(l)}, defaults)
 	if len(conflicts) != 0 {
 		t.Fatal(conflicts)
 	}
@@ -96,7 +98,7 @@ func TestRoutingAgreesWithKubernetes(t *testing.T) {
 		}).Draw(t, "routes")
 		l := events.Listener{Protocol: events.HTTP, Port: 80, Routes: routes,
 			Backend: rapid.SampledFrom([]string{"", "d"}).Draw(t, "default")}
-		lb, conflicts := compose.LoadBalancer([]events.Exposure{exposure(l)}, defaults)
+		lb, conflicts := compose.LoadBalancer(owner, []events.Exposure{exposure(l)}, defaults)
 		if len(conflicts) != 0 {
 			t.Fatal(conflicts)
 		}
@@ -146,7 +148,7 @@ func TestConflicts(t *testing.T) {
 			if tt.defaults != nil {
 				tt.defaults(&d)
 			}
-			_, conflicts := compose.LoadBalancer([]events.Exposure{exposure(tt.listener)}, d)
+			_, conflicts := compose.LoadBalancer(owner, []events.Exposure{exposure(tt.listener)}, d)
 			if len(conflicts) != 1 || !strings.Contains(conflicts[0].String(), tt.want) || conflicts[0].Fatal != tt.fatal {
 				t.Errorf("conflicts are %v, want one (fatal: %v) that says %q", conflicts, tt.fatal, tt.want)
 			}
@@ -184,12 +186,12 @@ func TestLoadBalancer(t *testing.T) {
 				Monitor: &loadbalancer.Monitor{Type: "UDP-CONNECT", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3}},
 		},
 	}
-	got, conflicts := compose.LoadBalancer([]events.Exposure{e}, defaults)
+	got, conflicts := compose.LoadBalancer(owner, []events.Exposure{e}, defaults)
 	if diff := cmp.Diff(want, got); diff != "" || len(conflicts) > 0 {
 		t.Errorf("%v (-want +got):\n%s", conflicts, diff)
 	}
 	e.Internal = true
-	if got, _ := compose.LoadBalancer([]events.Exposure{e}, defaults); got.FloatingNetworkID != "" {
+	if got, _ := compose.LoadBalancer(owner, []events.Exposure{e}, defaults); got.FloatingNetworkID != "" {
 		t.Error("an internal exposure has a floating IP")
 	}
 }

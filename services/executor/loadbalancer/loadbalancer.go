@@ -3,6 +3,8 @@
 // pools instead of carrying ids, because it is written before anything exists.
 package loadbalancer
 
+import "strings"
+
 // LoadBalancer is one load balancer, whole.
 type LoadBalancer struct {
 	ID               string // of one that stands and that another made: what is not ours on it is left alone, and it is never deleted; empty: ours
@@ -14,6 +16,7 @@ type LoadBalancer struct {
 	AvailabilityZone string   // empty: none
 	VIP              VIP
 	AdditionalVIPs   []VIP // API 2.26
+	Asked            Asked // what of this the exposure itself asks for
 	Replace          bool  // what cannot be changed may be built anew
 
 	// FloatingNetworkID is the external network that a floating IP comes from;
@@ -35,6 +38,17 @@ type VIP struct {
 	SubnetID  string
 	PortID    string
 	Address   string // empty: any
+}
+
+// Asked is what an exposure itself asks for and Octavia cannot change once it
+// stands. What is empty was chosen by the executor, and a difference is no news.
+type Asked struct {
+	FlavorID            string
+	AvailabilityZone    string
+	VIP                 VIP
+	AdditionalSubnetIDs []string
+	FloatingNetworkID   string
+	FloatingSubnetID    string
 }
 
 // Listener is one open port. In a load balancer (protocol family, port) is unique.
@@ -111,8 +125,8 @@ const (
 	CompareStartsWith = "STARTS_WITH"
 )
 
-// Pool is a set of members. (name, protocol) is unique in a load balancer:
-// Octavia cannot change the protocol of a pool.
+// Pool is a set of members. Its name is unique in a load balancer. Octavia
+// cannot change its protocol: with another one it is another pool.
 type Pool struct {
 	Name        string
 	Protocol    string // TCP, UDP, SCTP, HTTP, PROXY, PROXYV2
@@ -160,4 +174,12 @@ func Family(protocol string) string {
 		return protocol
 	}
 	return "TCP"
+}
+
+// String is the persistence for people.
+func (p *Persistence) String() string {
+	if p == nil {
+		return "none"
+	}
+	return strings.TrimSpace(p.Type + " " + p.Cookie)
 }

@@ -23,8 +23,8 @@ func TestOwner(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := loadbalancer.Owner{Fleet: strings.Repeat("f", 63), Key: tt.key}
-			if !strings.HasPrefix(o.KeyTag(), tt.tag) || len(o.KeyTag()) > 255 {
-				t.Errorf("tag is %q", o.KeyTag())
+			if !strings.HasPrefix(o.Tag(), tt.tag) || len(o.Tag()) > 255 {
+				t.Errorf("tag is %q", o.Tag())
 			}
 			if d := o.Description(); len(d) > 255 || !strings.HasPrefix(d, "drawbridge.dev/fleet="+o.Fleet+" drawbridge.dev/key=") {
 				t.Errorf("description is %q", d)

@@ -74,7 +74,7 @@ func (c *Client) applyPool(ctx context.Context, s plan.Step) (plan.Result, error
 		}
 		return plan.Result{ID: p.ID}, nil
 	case plan.UpdatePool:
-		_, err := pools.Update(ctx, c.lb, s.ID, pools.UpdateOpts{LBMethod: pools.LBMethod(s.Algorithm), AdminStateUp: &up}).Extract()
+		_, err := pools.Update(ctx, c.lb, s.ID, pools.UpdateOpts{LBMethod: pools.LBMethod(s.Pool.Algorithm), AdminStateUp: &up}).Extract()
 		return plan.Result{}, err
 	case plan.DeletePool:
 		return plan.Result{}, pools.Delete(ctx, c.lb, s.ID).ExtractErr()
@@ -251,5 +251,5 @@ func policyBody(p loadbalancer.Policy) map[string]any {
 	for _, r := range p.Rules {
 		rules = append(rules, map[string]any{"type": r.Type, "compare_type": r.Compare, "value": r.Value})
 	}
-	return map[string]any{"name": p.Name, "action": plan.RedirectToPool, "redirect_pool": map[string]any{"name": p.Pool}, "rules": rules}
+	return map[string]any{"name": p.Name, "action": loadbalancer.RedirectToPool, "redirect_pool": map[string]any{"name": p.Pool}, "rules": rules}
 }

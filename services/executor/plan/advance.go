@@ -1,6 +1,10 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+
+	"drawbridge.dev/services/executor/loadbalancer"
+)
 
 // Result is what the cloud answered to a step.
 type Result struct {
@@ -60,7 +64,7 @@ func (lb *LoadBalancer) advancePool(s Step, r Result) {
 		lb.Pools = append(lb.Pools, Pool{ID: r.ID, Status: Active, Name: s.Pool.Name, Protocol: s.Pool.Protocol, Algorithm: s.Pool.Algorithm})
 	case UpdatePool:
 		p := byID(s.ID)
-		p.Algorithm, p.Down, p.Status = s.Algorithm, false, Active
+		p.Algorithm, p.Down, p.Status = s.Pool.Algorithm, false, Active
 	case DeletePool:
 		lb.Pools = slices.DeleteFunc(lb.Pools, func(p Pool) bool { return p.ID == s.ID })
 	case SetMembers:
@@ -97,7 +101,7 @@ func (lb *LoadBalancer) advanceListener(s Step, r Result) {
 	case CreatePolicy:
 		l := listener(s.ListenerID)
 		l.Policies = slices.Insert(l.Policies, min(s.Position-1, len(l.Policies)), Policy{ID: r.ID, Status: Active, Down: s.Down,
-			Name: s.Policy.Name, Action: RedirectToPool, PoolID: s.PoolID})
+			Name: s.Policy.Name, Action: loadbalancer.RedirectToPool, PoolID: s.PoolID})
 	case CreateRule:
 		for i := range lb.Listeners {
 			for j := range lb.Listeners[i].Policies {

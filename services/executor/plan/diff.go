@@ -112,7 +112,7 @@ func (d *differ) pools() {
 		have = slices.Delete(have, i, i+1)
 		d.poolID[want.Name] = p.ID
 		if p.Down || p.Algorithm != want.Algorithm || p.Status == Error {
-			d.add(UpdatePool{ID: p.ID, Name: want.Name, Algorithm: want.Algorithm})
+			d.add(UpdatePool{ID: p.ID, Pool: want})
 		}
 		d.pool(want, p)
 	}

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"strings"
+	"time"
 
 	"drawbridge.dev/services/executor/loadbalancer"
 )
@@ -24,25 +25,40 @@ func (s Status) Pending() bool { return strings.HasPrefix(string(s), "PENDING_")
 
 // Observed is what of ours stands in the cloud for one owner.
 type Observed struct {
+	Owner        loadbalancer.Owner
 	LoadBalancer *LoadBalancer // nil: none
-	FloatingIPs  []FloatingIP  // that carry the owner's mark
-	Stepwise     bool          // the cloud cannot create a load balancer whole, or shall not
+	// Old is replaced by LoadBalancer, and stands until that serves. See [Choose].
+	Old *LoadBalancer
+	// FloatingIPs are those with the owner's description, the one with the given
+	// address, and those bound to the VIP's port, each once.
+	FloatingIPs []FloatingIP
+	Secrets     []Secret  // of the key manager, whose names begin with the owner's prefix
+	Stepwise    bool      // the cloud cannot create a load balancer whole, or shall not
+	Now         time.Time // when it was observed
+}
+
+// Secret is a certificate with its key in the key manager.
+type Secret struct {
+	Ref  string // URL
+	Name string // see [loadbalancer.Owner.SecretName]
 }
 
 // LoadBalancer is a load balancer as it stands.
 type LoadBalancer struct {
-	ID          string
-	Status      Status
-	Down        bool // administratively
-	Name        string
-	Description string
-	Tags        []string
-	Provider    string
-	FlavorID    string
-	VIP         loadbalancer.VIP
-	Address     string
-	PortID      string
-	UpdatedAt   string // as Octavia writes it; resolution one second
+	ID               string
+	Status           Status
+	Down             bool // administratively
+	Name             string
+	Description      string
+	Tags             []string
+	Provider         string
+	FlavorID         string
+	AvailabilityZone string
+	VIP              loadbalancer.VIP // its network and subnet
+	AdditionalVIPs   []loadbalancer.VIP
+	Address          string // of the VIP
+	PortID           string // of the VIP
+	UpdatedAt        string // as Octavia writes it; resolution one second
 	// Fresh: none of our outcomes says that it ever served, so nobody can miss it.
 	Fresh     bool
 	Listeners []Listener
@@ -55,28 +71,39 @@ type Listener struct {
 	Status        Status
 	Down          bool
 	Name          string
+	Tags          []string
 	Protocol      string
 	Port          int
 	DefaultPoolID string
 	AllowedCIDRs  []string
 	Policies      []Policy
+
+	Refs []string // of certificates in the key manager: the default one, then the others without it, sorted
+	// Certificates are the names of the secrets that Refs point to, in their order;
+	// the reference itself where no secret of ours has it.
+	Certificates    []string
+	TLSVersions     []string // sorted
+	TLSCiphers      string
+	HSTS            loadbalancer.HSTS
+	Headers         []string // that are inserted, sorted
+	Timeouts        loadbalancer.Timeouts
+	ConnectionLimit *int
 }
 
-// Policy is an L7 policy as it stands. PoolID is empty for actions that are not ours.
+// Policy is an L7 policy as it stands.
 type Policy struct {
-	ID     string
-	Status Status
-	Down   bool
-	Name   string
-	Action string
-	PoolID string
-	Rules  []Rule
+	ID       string
+	Status   Status
+	Down     bool
+	Name     string
+	Action   string
+	PoolID   string // REDIRECT_TO_POOL only
+	Redirect string // REDIRECT_PREFIX only
+	Code     int    // REDIRECT_PREFIX only
+	Rules    []Rule
 }
 
-// RedirectToPool is the one action that desired policies have.
-const RedirectToPool = "REDIRECT_TO_POOL"
-
-// Rule is an L7 rule as it stands. Foreign: it has a key or is inverted, which ours never are.
+// Rule is an L7 rule as it stands. Foreign: it has a key or is inverted or down, which ours never are.
 type Rule struct {
 	ID      string
 	Status  Status
@@ -86,22 +113,26 @@ type Rule struct {
 
 // Pool is a pool as it stands.
 type Pool struct {
-	ID        string
-	Status    Status
-	Down      bool
-	Name      string
-	Protocol  string
-	Algorithm string
-	Members   []Member
-	Monitor   *Monitor
+	ID          string
+	Status      Status
+	Down        bool
+	Name        string
+	Tags        []string
+	Protocol    string
+	TLS         bool
+	Algorithm   string
+	Persistence *loadbalancer.Persistence
+	Members     []Member
+	Monitor     *Monitor
 }
 
 // Member is a member as it stands. Foreign: it is down or a backup, or is
 // checked at another address, which ours never are.
 type Member struct {
-	ID      string
-	Status  Status
-	Foreign bool
+	ID        string
+	Status    Status
+	Foreign   bool
+	UpdatedAt time.Time // of its last change, its creation if there was none; resolution one second
 	loadbalancer.Member
 }
 
@@ -113,12 +144,15 @@ type Monitor struct {
 	loadbalancer.Monitor
 }
 
-// FloatingIP is a floating IP as it stands.
+// FloatingIP is a floating IP as it stands. It is the owner's if it has the
+// owner's description.
 type FloatingIP struct {
-	ID        string
-	Address   string
-	NetworkID string
-	PortID    string // empty: not associated
+	ID          string
+	Address     string
+	NetworkID   string
+	SubnetID    string // empty: not known
+	PortID      string // empty: not associated
+	Description string
 }
 
 // Pending says whether no step may be sent now.
@@ -183,9 +217,8 @@ func Warnings(desired *loadbalancer.LoadBalancer, o Observed) (out []string) {
 	if desired == nil || o.LoadBalancer == nil {
 		return nil
 	}
-	lb := o.LoadBalancer
-	if desired.FlavorID != "" && desired.FlavorID != lb.FlavorID {
-		out = append(out, "flavor "+desired.FlavorID+" is asked for, but Octavia cannot change the flavor of a load balancer that stands: delete the object and create it again to get it")
+	for _, d := range differences(desired, o.LoadBalancer) {
+		out = append(out, "needs recreate: "+d)
 	}
 	return out
 }

@@ -155,7 +155,7 @@ func (c *octavia) below(lb *plan.LoadBalancer, d loadbalancer.LoadBalancer) {
 		x := plan.Listener{ID: c.id("listener"), Status: status, Name: l.Name, Protocol: l.Protocol, Port: l.Port,
 			DefaultPoolID: ids[l.DefaultPool], AllowedCIDRs: l.AllowedCIDRs}
 		for _, p := range l.Policies {
-			y := plan.Policy{ID: c.id("policy"), Status: status, Name: p.Name, Action: plan.RedirectToPool, PoolID: ids[p.Pool]}
+			y := plan.Policy{ID: c.id("policy"), Status: status, Name: p.Name, Action: loadbalancer.RedirectToPool, PoolID: ids[p.Pool]}
 			for _, r := range p.Rules {
 				y.Rules = append(y.Rules, plan.Rule{ID: c.id("rule"), Status: status, Rule: r})
 			}
@@ -199,7 +199,7 @@ func (c *octavia) change(s plan.Step) (plan.Result, error) {
 	case plan.UpdatePool:
 		p, err := pool(s.ID)
 		if err == nil {
-			p.Algorithm, p.Down, p.Status = s.Algorithm, false, plan.Active
+			p.Algorithm, p.Down, p.Status = s.Pool.Algorithm, false, plan.Active
 		}
 		return plan.Result{}, err
 	case plan.DeletePool:
@@ -312,7 +312,7 @@ func (c *octavia) changeListener(s plan.Step, pool func(string) (*plan.Pool, err
 		if err != nil {
 			return plan.Result{}, err
 		}
-		p := plan.Policy{ID: c.id("policy"), Status: plan.Active, Down: s.Down, Name: s.Policy.Name, Action: plan.RedirectToPool, PoolID: s.PoolID}
+		p := plan.Policy{ID: c.id("policy"), Status: plan.Active, Down: s.Down, Name: s.Policy.Name, Action: loadbalancer.RedirectToPool, PoolID: s.PoolID}
 		l.Policies = slices.Insert(l.Policies, min(s.Position-1, len(l.Policies)), p)
 		_, err = pool(s.PoolID)
 		return plan.Result{ID: p.ID}, err

@@ -49,7 +49,7 @@ func (d *differ) changePolicy(w loadbalancer.Policy, p Policy, pool string, posi
 		return
 	}
 	if move || p.Down || p.Status == Error || p.PoolID != pool || pool == "" {
-		d.add(UpdatePolicy{ID: p.ID, Name: w.Name, PoolID: pool, Pool: w.Pool, Position: position})
+		d.add(UpdatePolicy{ID: p.ID, Policy: w, PoolID: pool, Position: position})
 	}
 }
 
@@ -61,19 +61,19 @@ func (d *differ) completePolicy(w loadbalancer.Policy, p Policy, pool string, po
 		}
 	}
 	if p.Down {
-		d.add(UpdatePolicy{ID: p.ID, Name: w.Name, PoolID: pool, Pool: w.Pool, Position: position})
+		d.add(UpdatePolicy{ID: p.ID, Policy: w, PoolID: pool, Position: position})
 	}
 }
 
 // is says whether the policy has just the rules that are wanted.
 func (p Policy) is(w loadbalancer.Policy) bool {
-	return p.Action == RedirectToPool && len(p.Rules) == len(w.Rules) && p.within(w)
+	return p.Action == loadbalancer.RedirectToPool && len(p.Rules) == len(w.Rules) && p.within(w)
 }
 
 // becomes says whether the policy can be completed without taking anything
 // that it should not meanwhile: it lacks rules, and has none or is down.
 func (p Policy) becomes(w loadbalancer.Policy) bool {
-	return p.Action == RedirectToPool && p.Name == w.Name && len(p.Rules) < len(w.Rules) && p.within(w) &&
+	return p.Action == loadbalancer.RedirectToPool && p.Name == w.Name && len(p.Rules) < len(w.Rules) && p.within(w) &&
 		(p.Down || len(p.Rules) == 0 && len(w.Rules) == 1)
 }
 

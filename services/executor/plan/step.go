@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 
 	"drawbridge.dev/services/executor/loadbalancer"
@@ -14,10 +15,18 @@ type Step interface {
 	step()
 }
 
+// CreateSecret puts a certificate with its key into the key manager. Material
+// is found under the digest.
+type CreateSecret struct{ Name, Digest string }
+
+// DeleteSecret removes a secret that nothing refers to.
+type DeleteSecret struct{ Ref, Name string }
+
 // CreateLoadBalancer creates the load balancer: with everything below it, or bare.
 type CreateLoadBalancer struct {
 	LoadBalancer loadbalancer.LoadBalancer
 	Whole        bool
+	Refs         map[string]string // of certificates in the key manager, by name
 }
 
 // UpdateLoadBalancer sets name, description and tags, and takes it up.
@@ -33,10 +42,14 @@ type DeleteLoadBalancer struct{ ID, Name, Why string }
 type CreatePool struct {
 	LoadBalancerID string
 	Pool           loadbalancer.Pool
+	Tags           []string
 }
 
-// UpdatePool sets the algorithm, and takes the pool up.
-type UpdatePool struct{ ID, Name, Algorithm string }
+// UpdatePool sets algorithm, TLS and persistence (nil: none), and takes the pool up.
+type UpdatePool struct {
+	ID   string
+	Pool loadbalancer.Pool
+}
 
 // DeletePool removes a pool with its members and its monitor.
 type DeletePool struct{ ID, Name string }
@@ -68,13 +81,20 @@ type CreateListener struct {
 	LoadBalancerID string
 	Listener       loadbalancer.Listener
 	DefaultPoolID  string
+	Refs           []string // of its certificates
+	Tags           []string
 }
 
-// UpdateListener sets name, default pool and allowed CIDRs, and takes the listener up.
+// UpdateListener sets all but protocol, port and policies, and takes the listener
+// up. Of timeouts, limit, versions and ciphers it leaves alone what is not given,
+// but sets back to the operator's what Reset names.
 type UpdateListener struct {
 	ID            string
 	Listener      loadbalancer.Listener
 	DefaultPoolID string
+	Refs          []string // of its certificates
+	Tags          []string
+	Reset         []string // see [loadbalancer.Listener.Set]
 }
 
 // DeleteListener closes a port.
@@ -85,8 +105,8 @@ type DeleteListener struct{ ID, Name string }
 type CreatePolicy struct {
 	ListenerID, Listener string
 	Policy               loadbalancer.Policy
-	PoolID               string
-	Position             int // from 1
+	PoolID               string // empty for redirects
+	Position             int    // from 1
 	Down                 bool
 }
 
@@ -96,23 +116,39 @@ type CreateRule struct {
 	Rule             loadbalancer.Rule
 }
 
-// UpdatePolicy sets pool and position, and takes the policy up.
+// UpdatePolicy sets action, what belongs to it, and position, and takes the policy up.
 type UpdatePolicy struct {
-	ID, Name, PoolID, Pool string
-	Position               int // from 1
+	ID       string
+	Policy   loadbalancer.Policy
+	PoolID   string // empty for redirects
+	Position int    // from 1
 }
 
 // DeletePolicy removes an L7 policy with its rules.
 type DeletePolicy struct{ ID, Name string }
 
 // CreateFloatingIP makes a floating IP and binds it to the VIP's port.
-type CreateFloatingIP struct{ NetworkID, PortID, Description string }
+type CreateFloatingIP struct{ NetworkID, SubnetID, PortID, Description string }
 
-// BindFloatingIP binds a floating IP of ours to the VIP's port.
+// BindFloatingIP binds a floating IP, of ours or given, to the VIP's port.
 type BindFloatingIP struct{ ID, Address, PortID string }
 
 // DeleteFloatingIP gives a floating IP of ours back.
 type DeleteFloatingIP struct{ ID, Address string }
+
+// ReleaseFloatingIP gives a floating IP up and leaves it standing: unbound, or
+// with another description, or both.
+type ReleaseFloatingIP struct {
+	ID, Address string
+	Description string // empty: it is left as it is
+	Unbind      bool
+}
+
+// Describe implements [Step].
+func (s CreateSecret) Describe() string { return fmt.Sprintf("create secret %q", s.Name) }
+
+// Describe implements [Step].
+func (s DeleteSecret) Describe() string { return fmt.Sprintf("delete secret %q", s.Name) }
 
 // Describe implements [Step].
 func (s CreateLoadBalancer) Describe() string {
@@ -144,7 +180,9 @@ func (s CreatePool) Describe() string {
 }
 
 // Describe implements [Step].
-func (s UpdatePool) Describe() string { return fmt.Sprintf("update pool %q: %s", s.Name, s.Algorithm) }
+func (s UpdatePool) Describe() string {
+	return fmt.Sprintf("update pool %q: %s, persistence %s, TLS %t", s.Pool.Name, s.Pool.Algorithm, s.Pool.Persistence, s.Pool.TLS)
+}
 
 // Describe implements [Step].
 func (s DeletePool) Describe() string { return fmt.Sprintf("delete pool %q", s.Name) }
@@ -189,7 +227,7 @@ func (s CreateRule) Describe() string {
 
 // Describe implements [Step].
 func (s UpdatePolicy) Describe() string {
-	return fmt.Sprintf("update L7 policy %q: pool %q, position %d", s.Name, s.Pool, s.Position)
+	return fmt.Sprintf("update L7 policy %q: %s, position %d", s.Policy.Name, cmp.Or(s.Policy.Redirect, fmt.Sprintf("pool %q", s.Policy.Pool)), s.Position)
 }
 
 // Describe implements [Step].
@@ -207,6 +245,14 @@ func (s BindFloatingIP) Describe() string {
 
 // Describe implements [Step].
 func (s DeleteFloatingIP) Describe() string { return fmt.Sprintf("delete floating IP %s", s.Address) }
+
+// Describe implements [Step].
+func (s ReleaseFloatingIP) Describe() string {
+	if !s.Unbind {
+		return fmt.Sprintf("give up floating IP %s, which stays bound", s.Address)
+	}
+	return fmt.Sprintf("unbind floating IP %s and leave it standing", s.Address)
+}
 
 func (CreateLoadBalancer) step() {}
 func (UpdateLoadBalancer) step() {}
@@ -228,3 +274,6 @@ func (DeletePolicy) step()       {}
 func (CreateFloatingIP) step()   {}
 func (BindFloatingIP) step()     {}
 func (DeleteFloatingIP) step()   {}
+func (ReleaseFloatingIP) step()  {}
+func (CreateSecret) step()       {}
+func (DeleteSecret) step()       {}
