@@ -35,6 +35,7 @@ var mayImport = []struct {
 	{services + "internal/bus", []string{root + "events"}},
 	{services + "internal/bus/bustest", []string{root + "events", services + "internal/bus"}},
 	{services + "internal/listen", []string{}},
+	{services + "internal/seal", []string{root + "events"}},
 	{services + "watcher", []string{root + "events", services + "internal/...", services + "watcher/..."}},
 	{services + "watcher/translate", []string{root + "events"}},
 	{services + "policy", []string{root + "events", root + "policies", services + "internal/...", services + "policy/..."}},

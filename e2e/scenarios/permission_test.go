@@ -11,6 +11,9 @@ import (
 	"drawbridge.dev/e2e/harness"
 )
 
+// getSecret begins the request that reads a sealed certificate.
+const getSecret = "$JS.API.DIRECT.GET.KV_SECRETS.$KV.SECRETS."
+
 // TestNATSPermissions checks that deploy/nats lets each service say what is its
 // to say and nothing else.
 func TestNATSPermissions(t *testing.T) {
@@ -20,15 +23,20 @@ func TestNATSPermissions(t *testing.T) {
 		name       string
 		may, never []string
 	}{
-		{"watcher-blue", []string{"fleet.requested.default.blue.Service.shop.web", "fleet.rejected.default.blue.Service.shop.web"},
-			[]string{"fleet.requested.default.green.Service.shop.web", "fleet.decided.default.blue.Service.shop.web",
+		{"watcher-blue", []string{"fleet.requested.default.blue.Service.shop.web", "fleet.rejected.default.blue.Service.shop.web",
+			"$KV.SECRETS.default.blue.sha256=3Aaa", "$KV.SECRETS.other.blue.sha256=3Aaa"},
+			[]string{"$KV.SECRETS.default.green.sha256=3Aaa", getSecret + "default.blue.sha256=3Aaa", getSecret + "default.green.sha256=3Aaa",
+				"fleet.requested.default.green.Service.shop.web", "fleet.decided.default.blue.Service.shop.web",
 				"fleet.outcome.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
 		{"policy", []string{"fleet.decided.default.green.Service.shop.web"},
-			[]string{"fleet.requested.default.blue.Service.shop.web", "fleet.outcome.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
-		{"executor-default", []string{"fleet.outcome.default.green.Service.shop.web", "fleet.drift.default.blue.Service.shop.web", "$KV.LEASES.executor"},
-			[]string{"fleet.outcome.other.blue.Service.shop.web", "fleet.decided.default.blue.Service.shop.web", "fleet.requested.default.blue.Service.shop.web"}},
+			[]string{"$KV.SECRETS.default.blue.sha256=3Aaa", getSecret + "default.blue.sha256=3Aaa",
+				"fleet.requested.default.blue.Service.shop.web", "fleet.outcome.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
+		{"executor-default", []string{"fleet.outcome.default.green.Service.shop.web", "fleet.drift.default.blue.Service.shop.web", "$KV.LEASES.executor",
+			getSecret + "default.blue.sha256=3Aaa", getSecret + "default.green.sha256=3Aaa"},
+			[]string{"$KV.SECRETS.default.blue.sha256=3Aaa", getSecret + "other.blue.sha256=3Aaa", "fleet.outcome.other.blue.Service.shop.web", "fleet.decided.default.blue.Service.shop.web", "fleet.requested.default.blue.Service.shop.web"}},
 		{"auditor", nil,
-			[]string{"fleet.requested.default.blue.Service.shop.web", "fleet.decided.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
+			[]string{"$KV.SECRETS.default.blue.sha256=3Aaa", getSecret + "default.blue.sha256=3Aaa", "$JS.API.CONSUMER.CREATE.KV_SECRETS.x",
+				"fleet.requested.default.blue.Service.shop.web", "fleet.decided.default.blue.Service.shop.web", "$KV.LEASES.executor"}},
 	} {
 		nc := connect(t, server, user.name)
 		for _, subject := range user.may {
@@ -37,7 +45,8 @@ func TestNATSPermissions(t *testing.T) {
 			}
 		}
 		refused := append(user.never, "$JS.API.STREAM.DELETE.HISTORY", "$JS.API.STREAM.PURGE.HISTORY", "$JS.API.STREAM.MSG.DELETE.HISTORY",
-			"$JS.API.STREAM.DELETE.STATE", "$JS.API.STREAM.PURGE.STATE", "$JS.API.STREAM.DELETE.KV_LEASES", "$SYS.REQ.SERVER.PING")
+			"$JS.API.STREAM.DELETE.STATE", "$JS.API.STREAM.PURGE.STATE", "$JS.API.STREAM.DELETE.KV_LEASES", "$JS.API.STREAM.DELETE.KV_SECRETS",
+			"$JS.API.STREAM.PURGE.KV_SECRETS", "$JS.API.STREAM.MSG.GET.KV_SECRETS", "$JS.API.DIRECT.GET.KV_SECRETS", "$SYS.REQ.SERVER.PING")
 		for _, subject := range refused {
 			if err := publish(nc, subject); err == nil || !strings.Contains(err.Error(), "Permissions Violation") {
 				t.Errorf("%s publishes on %s: %v; want a permissions violation", user.name, subject, err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +52,7 @@ func (b *Bus) Acquire(ctx context.Context, name, holder string, ttl time.Duratio
 	if name == "" || holder == "" || ttl < leaseMinTTL {
 		return nil, fmt.Errorf("lease %q for %q with ttl %s: name and holder must be set and ttl at least %s", name, holder, ttl, leaseMinTTL)
 	}
-	l := &Lease{b: b, subject: leasePrefix + escapeLease(name), claim: claim{Holder: holder, Session: nuid.Next(), TTL: ttl},
+	l := &Lease{b: b, subject: leasePrefix + escapeKey(name), claim: claim{Holder: holder, Session: nuid.Next(), TTL: ttl},
 		lost: make(chan struct{}), stopped: make(chan struct{})}
 	var seen observation
 	for {
@@ -273,18 +272,4 @@ func (l *Lease) Release(ctx context.Context) error {
 		return fmt.Errorf("release lease %s: %w: it ends by itself in %s", l.subject, err, l.claim.TTL)
 	}
 	return nil
-}
-
-// escapeLease writes a name in the characters that a key of a bucket may have.
-func escapeLease(name string) string {
-	var b strings.Builder
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '/':
-			b.WriteByte(c)
-		default:
-			fmt.Fprintf(&b, "=%02X", c)
-		}
-	}
-	return b.String()
 }

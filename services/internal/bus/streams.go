@@ -14,10 +14,12 @@ import (
 
 // Names of the streams.
 const (
-	HistoryStream = "HISTORY"   // every event, append only
-	StateStream   = "STATE"     // the last event of every subject, sourced from HISTORY
-	LeaseStream   = "KV_LEASES" // the key-value bucket LEASES
+	HistoryStream = "HISTORY"    // every event, append only
+	StateStream   = "STATE"      // the last event of every subject, sourced from HISTORY
+	LeaseStream   = "KV_LEASES"  // the key-value bucket LEASES
+	SecretStream  = "KV_SECRETS" // the key-value bucket SECRETS
 	leasePrefix   = "$KV.LEASES."
+	secretPrefix  = "$KV.SECRETS."
 )
 
 // Streams configures what the streams keep.
@@ -87,6 +89,7 @@ func (b *Bus) EnsureStreams(ctx context.Context, s Streams) error {
 		{StateStream, s.state, jetstream.StreamConfig{PersistMode: s.statePersistence()}},
 		// Tokens grow even if the bucket is deleted and made again.
 		{LeaseStream, s.leases, jetstream.StreamConfig{FirstSeq: uint64(time.Now().UnixMilli())}},
+		{SecretStream, s.secrets, jetstream.StreamConfig{}},
 	} {
 		if err := b.ensure(ctx, c.name, c.adjust, c.fresh); err != nil {
 			return fmt.Errorf("bus: stream %s: %w", c.name, storageError(err))
@@ -167,6 +170,20 @@ func (s Streams) leases(c *jetstream.StreamConfig) {
 	c.MaxMsgsPerSubject = 1
 	c.Replicas = s.Replicas
 	c.DenyDelete = true
+}
+
+// secrets allows direct gets, whose requests name the subject, and markers of
+// deletion that go by themselves.
+func (s Streams) secrets(c *jetstream.StreamConfig) {
+	c.Description = "Certificates with their keys, sealed for the executor of a cloud"
+	c.Subjects = []string{secretPrefix + ">"}
+	c.Storage = jetstream.FileStorage
+	c.Retention = jetstream.LimitsPolicy
+	c.Discard = jetstream.DiscardNew
+	c.MaxMsgsPerSubject = 1
+	c.Replicas = s.Replicas
+	c.AllowDirect = true
+	c.AllowMsgTTL = true
 }
 
 // History is the range of sequences that HISTORY holds. first is last+1 when it holds none.
