@@ -14,6 +14,10 @@ const (
 	KeyTag   = "drawbridge.dev/key="
 	GroupTag = "drawbridge.dev/group=" // instead of KeyTag, on what several exposures share
 
+	// MemberTag and the key of an exposure, on the load balancer of a group: its part
+	// stands there, or is about to. One that goes is taken off last.
+	MemberTag = "drawbridge.dev/for="
+
 	AdoptedTag = "drawbridge.dev/adopted=true"          // on a load balancer that another made: names are left as they are
 	ProtectTag = "drawbridge.dev/protect=true"          // on a load balancer that outlives its exposure
 	KeepTag    = "drawbridge.dev/keep-floating-ip=true" // on a load balancer whose floating IP outlives it
@@ -43,11 +47,16 @@ func (o Owner) Tag() string {
 	if o.Group != "" {
 		return GroupTag + o.Group
 	}
-	k := o.Key.String()
-	if len(KeyTag)+len(k) > maxTag || strings.ContainsFunc(k, func(r rune) bool { return r == ',' || r <= ' ' || r > '~' }) {
-		k = events.Digest(k)
+	return KeyTag + KeyText(o.Key)
+}
+
+// KeyText is what tags say of a key: the key, or its digest where no tag can hold it.
+func KeyText(k events.Key) string {
+	text := k.String()
+	if len(KeyTag)+len(text) > maxTag || strings.ContainsFunc(text, func(r rune) bool { return r == ',' || r <= ' ' || r > '~' }) {
+		return events.Digest(text)
 	}
-	return KeyTag + k
+	return text
 }
 
 // Description is the ownership of a floating IP: Neutron takes a description
