@@ -112,8 +112,9 @@ const (
 // Rule is one L7 rule, in Octavia's words.
 type Rule struct {
 	Type    string // HOST_NAME or PATH
-	Compare string // EQUAL_TO or REGEX
+	Compare string // EQUAL_TO, REGEX or STARTS_WITH
 	Value   string
+	Invert  bool // it holds where the comparison does not
 }
 
 // Rule types and comparisons that are used.

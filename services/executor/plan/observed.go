@@ -103,7 +103,7 @@ type Policy struct {
 	Rules    []Rule
 }
 
-// Rule is an L7 rule as it stands. Foreign: it has a key or is inverted or down, which ours never are.
+// Rule is an L7 rule as it stands. Foreign: it has a key or is down, which ours never are.
 type Rule struct {
 	ID      string
 	Status  Status
