@@ -86,6 +86,7 @@ func Describe(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...
 		for _, s := range Services {
 			f.process[s] = p
 		}
+		f.explain(t)
 		return f
 	}
 	f.NATS = StartNATS(t, f.folder)
@@ -97,6 +98,7 @@ func Describe(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...
 	for _, s := range Services {
 		f.process[s] = f.describe(t, s, s, section, f.NATS.User(t, natsUser[s]))
 	}
+	f.explain(t)
 	return f
 }
 
@@ -246,8 +248,17 @@ func (f *Fleet) settled(t testing.TB, o Object, moved func(Trip) bool) (trip Tri
 			err = errors.New("nothing has changed")
 		}
 		return err
-	})
+	}, func() string { return f.History(o) })
 	return trip
+}
+
+// History is what is on record of an object, the end, to explain a failure.
+func (f *Fleet) History(o Object) string {
+	all, err := f.Auditor.Of(Key(o))
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("history of %s:%s", Key(o), Tail(all))
 }
 
 // Expose applies the object and waits until it stands at an address.

@@ -45,6 +45,16 @@ func NewSandbox(t testing.TB, adjust ...func(*sandbox.Config)) *Cloud {
 	return c
 }
 
+// Slowly lets the PENDING states that begin in do last so long that what waits
+// for them can be caught in one, on a busy machine too. On a real cloud they do.
+func (c *Cloud) Slowly(do func()) {
+	if c.Sandbox != nil {
+		c.Sandbox.SetPending(10 * Pending)
+		defer c.Sandbox.SetPending(Pending)
+	}
+	do()
+}
+
 // Endpoint is the socket behind a port of a VIP or floating IP.
 func (s *Sandbox) Endpoint(protocol, ip string, port int) (string, error) {
 	for _, e := range s.Endpoints() {

@@ -13,10 +13,13 @@ const Patience = 3 * time.Minute
 const pollInterval = 100 * time.Millisecond
 
 // Eventually polls until check returns nil, and fails the test with its last
-// error when Patience is over.
-func Eventually(t testing.TB, what string, check func() error) {
+// error, and with what explains it, when Patience is over.
+func Eventually(t testing.TB, what string, check func() error, explain ...func() string) {
 	t.Helper()
 	if err := poll(Patience, check); err != nil {
+		for _, text := range explain {
+			err = fmt.Errorf("%w\n%s", err, text())
+		}
 		t.Fatalf("%s: %v", what, err)
 	}
 }

@@ -1,127 +1,12 @@
 package scenarios
 
 import (
-	"errors"
-	"fmt"
-	"net/http"
 	"slices"
 	"testing"
 
 	"drawbridge.dev/e2e/harness"
 	"drawbridge.dev/events"
 )
-
-// drifting damages the cloud by hand.
-func drifting(t *testing.T, w *world) {
-	ns := w.namespace(t, true)
-	site := w.site(t, ns)
-	w.expose(t, site)
-	shop, _ := hosts(ns)
-	lb, err := w.LoadBalancer(site)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, damage := range []struct {
-		name string
-		do   func()
-	}{
-		{"a member is deleted", func() {
-			pool := w.pools(t, site)[0].ID
-			members, err := w.Cloud.Members(pool)
-			if err != nil || len(members) == 0 {
-				t.Fatalf("pool %s has %d members: %v", pool, len(members), err)
-			}
-			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/pools/"+pool+"/members/"+members[0].ID, nil)
-		}},
-		{"a listener is added", func() {
-			w.Cloud.Edit(t, http.MethodPost, "/v2/lbaas/listeners", map[string]any{"listener": map[string]any{
-				"name": "by hand", "loadbalancer_id": lb.ID, "protocol": "TCP", "protocol_port": 2222}})
-		}},
-		{"the listener is deleted", func() {
-			listeners, err := w.Cloud.Children("listeners", lb.ID)
-			if err != nil || len(listeners) != 1 {
-				t.Fatalf("%d listeners: %v", len(listeners), err)
-			}
-			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/listeners/"+listeners[0].ID, nil)
-		}},
-		{"the floating IP is deleted", func() {
-			ips, err := w.Cloud.FloatingIPs("drawbridge.dev/fleet=" + w.Name)
-			if err != nil || len(ips) != 1 {
-				t.Fatalf("%d floating IPs: %v", len(ips), err)
-			}
-			if err := w.Cloud.Do("network", http.MethodDelete, "/v2.0/floatingips/"+ips[0].ID, nil, nil); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"the load balancer is deleted", func() {
-			w.Cloud.Edit(t, http.MethodDelete, "/v2/lbaas/loadbalancers/"+lb.ID+"?cascade=true", nil)
-		}},
-	} {
-		seen, _ := w.drifts(t, site)
-		damage.do()
-		harness.Eventually(t, damage.name+": drift is on record, and what was done about it", func() error {
-			if n, repaired := w.drifts(t, site); n == seen || !repaired {
-				return fmt.Errorf("%d drifts where %d were before; repaired: %t", n, seen, repaired)
-			}
-			return nil
-		})
-		if err := w.intact(site); err != nil {
-			t.Fatalf("%s, and after the repair: %v", damage.name, err)
-		}
-		w.Exact(t)
-	}
-	trip, err := w.Auditor.Newest(harness.Key(site))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.answers(t, trip, 80, shop, "/api/orders", "api")
-}
-
-// drifts counts the drift events of an object, and says whether the last one
-// led to an outcome.
-func (w *world) drifts(t *testing.T, o harness.Object) (n int, repaired bool) {
-	t.Helper()
-	all, err := w.Auditor.Of(harness.Key(o))
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := ""
-	for _, e := range all {
-		if e.Stage == string(events.StageDrift) {
-			n, last, repaired = n+1, e.ID, false
-		}
-		repaired = repaired || e.Cause == last && e.Verdict == string(events.Applied)
-	}
-	return n, repaired
-}
-
-// intact says whether a site stands as it was asked for.
-func (w *world) intact(site harness.Object) error {
-	lb, err := w.LoadBalancer(site)
-	if err != nil {
-		return err
-	}
-	if lb.Provisioning != "ACTIVE" {
-		return errors.New(lb.Provisioning)
-	}
-	listeners, err := w.Cloud.Children("listeners", lb.ID)
-	if err != nil {
-		return err
-	}
-	if len(listeners) != 1 || listeners[0].Port != 80 {
-		return fmt.Errorf("listeners %+v", listeners)
-	}
-	pools, err := w.Cloud.Children("pools", lb.ID)
-	if err != nil || len(pools) != 2 {
-		return fmt.Errorf("pools %+v: %w", pools, err)
-	}
-	for _, p := range pools {
-		if members, err := w.Cloud.Members(p.ID); err != nil || len(members) != 2 {
-			return fmt.Errorf("members %+v: %w", members, err)
-		}
-	}
-	return nil
-}
 
 // processes are the services, each once, of which one is stopped at a time.
 func (w *world) processes() []string {
@@ -219,11 +104,7 @@ func killing(t *testing.T, w *world) {
 		p := w.Process(s)
 		w.exposed = append(w.exposed, o)
 		trip := w.Change(t, o, func() {
-			w.Source.Apply(t, o)
-			harness.Eventually(t, "the change is under way", func() error {
-				_, err := w.LoadBalancer(o)
-				return err
-			})
+			w.underWay(t, o)
 			p.Kill(t)
 			p.Start(t)
 			w.Ready(t, s)
@@ -252,17 +133,25 @@ func killing(t *testing.T, w *world) {
 	o := harness.Balanced(ns, "lobby-nats", nil, w.port(t, "lobby-nats", "TCP", 7200))
 	w.exposed = append(w.exposed, o)
 	trip := w.Change(t, o, func() {
-		w.Source.Apply(t, o)
-		harness.Eventually(t, "the change is under way", func() error {
-			_, err := w.LoadBalancer(o)
-			return err
-		})
+		w.underWay(t, o)
 		w.NATS.Kill(t)
 		w.NATS.Start(t)
 	})
 	wantState(t, trip, events.Approved, events.Applied)
 	w.Stands(o, true)
 	w.Exact(t)
+}
+
+// underWay applies an object and waits until its load balancer is being created.
+func (w *world) underWay(t *testing.T, o harness.Object) {
+	t.Helper()
+	w.Cloud.Slowly(func() {
+		w.Source.Apply(t, o)
+		harness.Eventually(t, "the change is under way", func() error {
+			_, err := w.LoadBalancer(o)
+			return err
+		})
+	})
 }
 
 // standingBy kills the executor that holds the lease, for good, while it
@@ -276,11 +165,7 @@ func standingBy(t *testing.T, w *world) {
 	second := harness.Balanced(ns, "second", nil, w.port(t, "second", "TCP", 7001))
 	w.exposed = append(w.exposed, second)
 	trip := w.Change(t, second, func() {
-		w.Source.Apply(t, second)
-		harness.Eventually(t, "the change is under way", func() error {
-			_, err := w.LoadBalancer(second)
-			return err
-		})
+		w.underWay(t, second)
 		w.Process("executor").Kill(t)
 	})
 	wantState(t, trip, events.Approved, events.Applied)

@@ -60,8 +60,8 @@ func allowing(t *testing.T, w *world) {
 	wantState(t, trip, events.Denied, events.Removed)
 	w.exposed = append(w.exposed, shop)
 
-	restore := w.allowHosts(t, "invalid")
-	trip = w.Redecide(t, shop, func() {})
+	var restore func()
+	trip = w.Redecide(t, shop, func() { restore = w.allowHosts(t, "invalid") })
 	wantState(t, trip, events.Approved, events.Applied)
 	w.Stands(shop, true)
 	w.answers(t, trip, 80, host, "/", "web")
@@ -88,7 +88,9 @@ func (w *world) allowHosts(t *testing.T, suffix string) (restore func()) {
 	}
 	write := func(text string) {
 		t.Helper()
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		hidden := w.Bundle + ".data" // policy reads the bundle at any time, and shall see no half of it
+		writeFile(t, hidden, text)
+		if err := os.Rename(hidden, file); err != nil {
 			t.Fatal(err)
 		}
 	}
