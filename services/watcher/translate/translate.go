@@ -33,8 +33,10 @@ package translate
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -55,6 +57,14 @@ type Settings struct {
 	Cloud               string // where an object goes that names no cloud
 	DefaultServiceClass bool   // take Services without a loadBalancerClass too
 	IngressClass        string // name of the class that needs no IngressClass object
+	// SealedFor are the clouds that keys of certificates can be sealed for; nil: all.
+	SealedFor []string
+	// DefaultTLSSecret is the Secret, as namespace/name, of an entry of an Ingress'
+	// spec.tls that names none; empty: there is none.
+	DefaultTLSSecret string
+	NodeSelector        string // of the nodes that are members, as in drawbridge.dev/node-selector; empty: all
+	KeepCordoned        bool   // cordoned nodes stay members; else they are drained
+	Services            ServiceDefaults
 }
 
 // References is what an object may refer to.
@@ -63,6 +73,7 @@ type References struct {
 	NamespaceLabels map[string]string
 	Services        map[string]*corev1.Service   // of the object's namespace, by name; see [ServiceNames]
 	IngressClasses  []*networkingv1.IngressClass // of the whole cluster
+	Secrets         Secrets
 }
 
 // Result is the translation of one object.
@@ -78,6 +89,8 @@ type Result struct {
 	Wish *events.Requested
 	// Problems, at most [MaxProblems] and one that counts the rest.
 	Problems []events.Problem
+	// Again is when the result may become another one by time alone; zero: never.
+	Again time.Time
 }
 
 // Refused says whether the problems refuse the object as a whole.
@@ -91,6 +104,7 @@ type findings struct {
 	list    []events.Problem
 	untold  int
 	refused bool
+	again   time.Time // see [Result.Again]
 }
 
 func (f *findings) note(field, format string, args ...any) {
@@ -131,7 +145,7 @@ func finish(r Result, x events.Exposure, m *metav1.ObjectMeta, refs References, 
 			r.Wish = &wish
 		}
 	}
-	r.Problems = f.told()
+	r.Problems, r.Again = f.told(), f.again
 	return r
 }
 
