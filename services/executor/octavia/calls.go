@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"drawbridge.dev/events"
 )
 
-// Calls counts the requests to Octavia and Neutron that are made with its context.
+// Calls counts the requests to Octavia, Neutron and the key manager that are made with its context.
 type Calls struct{ writes, reads, polls atomic.Int64 }
 
 // Poll counts status polls, which are made for many at once.
@@ -49,8 +50,8 @@ func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method
 // counter is the transport of all requests. Those for a token are not counted:
 // one token serves many changes.
 type counter struct {
-	next             http.RoundTripper
-	octavia, neutron string
+	next     http.RoundTripper
+	services []string // what their URLs begin with
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -62,8 +63,8 @@ func (t *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	url := r.URL.String()
-	if c, ok := r.Context().Value(callsKey{}).(*Calls); ok && t.octavia != "" &&
-		(strings.HasPrefix(url, t.octavia) || strings.HasPrefix(url, t.neutron)) {
+	if c, ok := r.Context().Value(callsKey{}).(*Calls); ok &&
+		slices.ContainsFunc(t.services, func(base string) bool { return strings.HasPrefix(url, base) }) {
 		if reads(r) {
 			c.reads.Add(1)
 		} else {

@@ -35,6 +35,7 @@ type Error struct {
 	Status     int    // HTTP; 0: there was no answer
 	Message    string // of the cloud
 	RetryAfter time.Duration
+	local      bool // nothing was sent: it is this side that lacks something
 	err        error
 }
 
@@ -74,12 +75,15 @@ func Throttled(err error) (time.Duration, bool) {
 // Unreachable says whether the cloud did not answer, or does not let us in.
 func Unreachable(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && (e.Status == 0 && e.Class == Retry || e.Status == http.StatusUnauthorized)
+	return errors.As(err, &e) && (e.Status == 0 && e.Class == Retry && !e.local || e.Status == http.StatusUnauthorized)
 }
 
-// classify wraps an error of gophercloud.
+// classify wraps an error of gophercloud. What is classified already stays so.
 func classify(op string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if known := (*Error)(nil); errors.As(err, &known) {
 		return err
 	}
 	e := &Error{Op: op, err: err}

@@ -20,7 +20,10 @@ type query struct{ tags, fields []string }
 
 // ToLoadBalancerListQuery implements [loadbalancers.ListOptsBuilder].
 func (q query) ToLoadBalancerListQuery() (string, error) {
-	v := url.Values{"tags": {strings.Join(q.tags, ",")}, "fields": q.fields}
+	v := url.Values{"fields": q.fields}
+	if len(q.tags) > 0 {
+		v.Set("tags", strings.Join(q.tags, ","))
+	}
 	return "?" + v.Encode(), nil
 }
 
@@ -29,6 +32,12 @@ func (q query) ToLoadBalancerListQuery() (string, error) {
 func (c *Client) Summaries(ctx context.Context, fleet string) ([]plan.LoadBalancer, error) {
 	found, err := c.list(ctx, "list the load balancers of fleet "+fleet, query{tags: []string{loadbalancer.FleetTag + fleet}})
 	return slices.DeleteFunc(found, func(lb plan.LoadBalancer) bool { return !slices.Contains(lb.Tags, loadbalancer.FleetTag+fleet) }), err
+}
+
+// LoadBalancers are all of the project, whoever made them, without what is below
+// them: for adoption.
+func (c *Client) LoadBalancers(ctx context.Context) ([]plan.LoadBalancer, error) {
+	return c.list(ctx, "list the load balancers of the project", query{})
 }
 
 // Statuses are id, status and time of change of all load balancers of the
@@ -41,7 +50,7 @@ func (c *Client) Statuses(ctx context.Context, fleet string) ([]plan.LoadBalance
 // Find lists what carries all tags of an owner. That the cloud was asked for
 // them proves nothing: its database may compare without regard to case.
 func (c *Client) Find(ctx context.Context, o loadbalancer.Owner) ([]plan.LoadBalancer, error) {
-	found, err := c.list(ctx, "find the load balancer of "+o.Key.String(), query{tags: o.Tags()})
+	found, err := c.list(ctx, "find the load balancer of "+o.String(), query{tags: o.Tags()})
 	return slices.DeleteFunc(found, func(lb plan.LoadBalancer) bool { return !o.Owns(lb.Tags) }), err
 }
 
@@ -66,38 +75,73 @@ func (c *Client) own(project string) bool {
 	return project == "" || c.project == "" || project == c.project
 }
 
+// FloatingIPQuery says which floating IPs are looked for: those with any of what
+// is set.
+type FloatingIPQuery struct {
+	Description string // an owner's
+	Address     string // of a given one
+	PortID      string // that it is bound to
+}
+
+// FindFloatingIPs lists floating IPs of the project, each once.
+func (c *Client) FindFloatingIPs(ctx context.Context, q FloatingIPQuery) ([]plan.FloatingIP, error) {
+	var out []plan.FloatingIP
+	for _, o := range []floatingips.ListOpts{{Description: q.Description}, {FloatingIP: q.Address}, {PortID: q.PortID}} {
+		if o == (floatingips.ListOpts{}) {
+			continue
+		}
+		found, err := c.floatingIPs(ctx, "find floating IPs", o)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found { // a cloud that does not know a filter answers all
+			asked := q.Description != "" && f.Description == q.Description || q.Address != "" && f.Address == canonical(q.Address) || q.PortID != "" && f.PortID == q.PortID
+			if asked && !slices.ContainsFunc(out, func(x plan.FloatingIP) bool { return x.ID == f.ID }) {
+				out = append(out, f)
+			}
+		}
+	}
+	return out, nil
+}
+
 // FloatingIPs are those that carry an owner's description.
 func (c *Client) FloatingIPs(ctx context.Context, description string) ([]plan.FloatingIP, error) {
-	found, err := all(ctx, floatingips.List(c.network, floatingips.ListOpts{Description: description}), floatingips.ExtractFloatingIPs)
+	return c.FindFloatingIPs(ctx, FloatingIPQuery{Description: description})
+}
+
+// AllFloatingIPs are those of the project that carry the fleet's mark, by description.
+func (c *Client) AllFloatingIPs(ctx context.Context, fleet string) (map[string][]plan.FloatingIP, error) {
+	found, err := c.ProjectFloatingIPs(ctx)
+	out := map[string][]plan.FloatingIP{}
+	for _, f := range found {
+		if strings.HasPrefix(f.Description, loadbalancer.FleetTag+fleet+" ") {
+			out[f.Description] = append(out[f.Description], f)
+		}
+	}
+	return out, err
+}
+
+// ProjectFloatingIPs are all of the project, whoever made them.
+func (c *Client) ProjectFloatingIPs(ctx context.Context) ([]plan.FloatingIP, error) {
+	return c.floatingIPs(ctx, "list floating IPs", floatingips.ListOpts{})
+}
+
+func (c *Client) floatingIPs(ctx context.Context, op string, o floatingips.ListOpts) ([]plan.FloatingIP, error) {
+	found, err := all(ctx, floatingips.List(c.network, o), floatingips.ExtractFloatingIPs)
 	if err != nil {
-		return nil, classify("find floating IPs described "+description, err)
+		return nil, classify(op, err)
 	}
 	var out []plan.FloatingIP
 	for _, f := range found {
-		if f.Description == description && c.own(f.ProjectID) {
+		if c.own(f.ProjectID) {
 			out = append(out, floatingIP(f))
 		}
 	}
 	return out, nil
 }
 
-// AllFloatingIPs are those of the project that carry the fleet's mark, by description.
-func (c *Client) AllFloatingIPs(ctx context.Context, fleet string) (map[string][]plan.FloatingIP, error) {
-	found, err := all(ctx, floatingips.List(c.network, floatingips.ListOpts{}), floatingips.ExtractFloatingIPs)
-	if err != nil {
-		return nil, classify("list floating IPs", err)
-	}
-	out := map[string][]plan.FloatingIP{}
-	for _, f := range found {
-		if strings.HasPrefix(f.Description, loadbalancer.FleetTag+fleet+" ") && c.own(f.ProjectID) {
-			out[f.Description] = append(out[f.Description], floatingIP(f))
-		}
-	}
-	return out, nil
-}
-
 func floatingIP(f floatingips.FloatingIP) plan.FloatingIP {
-	return plan.FloatingIP{ID: f.ID, Address: f.FloatingIP, NetworkID: f.FloatingNetworkID, PortID: f.PortID}
+	return plan.FloatingIP{ID: f.ID, Address: canonical(f.FloatingIP), NetworkID: f.FloatingNetworkID, PortID: f.PortID, Description: f.Description}
 }
 
 // all follows the pages of a list.

@@ -1,6 +1,7 @@
 // Package octavia is the way to one OpenStack cloud: it reads what stands and
 // takes the steps of a plan, through gophercloud. It needs the identity,
-// load-balancer and network endpoints and no other.
+// load-balancer and network endpoints, for certificates the key manager's, and
+// no other.
 package octavia
 
 import (
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"drawbridge.dev/services/internal/seal"
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/config"
@@ -39,9 +41,15 @@ const tagsMinor = 5
 // Client reaches one project and region of one cloud. It is safe for
 // concurrent use; an expired token is renewed on the way.
 type Client struct {
+	// Materials gives the certificate with its key of a digest. It is set before
+	// the first use; nil: no secret can be created.
+	Materials func(ctx context.Context, digest string) (seal.Material, error)
+
 	lb, network *gophercloud.ServiceClient
+	keys        *gophercloud.ServiceClient // nil: the cloud has no key manager
 	minor       int
 	project     string // id of ours; empty: the token is of none
+	secrets     names
 }
 
 // APIMinor is the newest minor version of Octavia's API 2 that the cloud offers.
@@ -73,6 +81,9 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	if c.network, err = openstack.NewNetworkV2(provider, endpoint); err != nil {
 		return nil, endpointError(cloud, "network", "Neutron is not in the catalog", endpoint, err)
 	}
+	if c.keys, err = keyManager(provider, endpoint); err != nil {
+		return nil, classify("find the key-manager endpoint of "+cloud, err)
+	}
 	if c.minor, err = newestMinor(ctx, c.lb); err != nil {
 		return nil, classify("read the API versions of Octavia of "+cloud+" at "+c.lb.Endpoint, err)
 	}
@@ -80,7 +91,11 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, &Error{Op: "use Octavia of " + cloud, Class: Permanent, err: fmt.Errorf(
 			"its API is 2.%d, but tags, by which Drawbridge knows what is its own, came with 2.%d (Stein)", c.minor, tagsMinor)}
 	}
-	count.octavia, count.neutron = c.lb.ResourceBase, cmp.Or(c.network.ResourceBase, c.network.Endpoint)
+	for _, service := range []*gophercloud.ServiceClient{c.lb, c.network, c.keys} {
+		if service != nil {
+			count.services = append(count.services, cmp.Or(service.ResourceBase, service.Endpoint))
+		}
+	}
 	return c, nil
 }
 

@@ -3,11 +3,9 @@ package octavia
 import (
 	"cmp"
 	"context"
-	"net/netip"
+	"errors"
 	"slices"
-	"time"
 
-	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/plan"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/l7policies"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/listeners"
@@ -25,7 +23,7 @@ func (c *Client) Read(ctx context.Context, id string) (*plan.LoadBalancer, error
 	op := "read load balancer " + id
 	var lb *loadbalancers.LoadBalancer
 	var ls []listeners.Listener
-	var ps []pools.Pool
+	var ps []standingPool
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		lb, err = loadbalancers.Get(gctx, c.lb, id).Extract()
@@ -36,7 +34,7 @@ func (c *Client) Read(ctx context.Context, id string) (*plan.LoadBalancer, error
 		return err
 	})
 	g.Go(func() (err error) {
-		ps, err = all(gctx, pools.List(c.lb, pools.ListOpts{LoadbalancerID: id}), pools.ExtractPools)
+		ps, err = all(gctx, pools.List(c.lb, pools.ListOpts{LoadbalancerID: id}), extractPools)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -45,12 +43,16 @@ func (c *Client) Read(ctx context.Context, id string) (*plan.LoadBalancer, error
 	if err := c.readBelow(ctx, ls, ps); err != nil {
 		return nil, classify(op, err)
 	}
-	lb.Listeners, lb.Pools = ls, ps
-	return graph(*lb), nil
+	if !c.own(lb.ProjectID) {
+		return nil, &Error{Op: op, Class: Gone, local: true, err: errors.New("it is of another project")}
+	}
+	lb.Listeners = ls
+	out := graph(*lb, ps)
+	return out, classify(op, c.nameCertificates(ctx, out))
 }
 
 // readBelow reads what the lists name by id only.
-func (c *Client) readBelow(ctx context.Context, ls []listeners.Listener, ps []pools.Pool) error {
+func (c *Client) readBelow(ctx context.Context, ls []listeners.Listener, ps []standingPool) error {
 	g, below := errgroup.WithContext(ctx) // ends with the group, and the rules are read after it
 	g.SetLimit(parallelReads)
 	for i := range ps {
@@ -181,77 +183,4 @@ func (c *Client) Settled(ctx context.Context, known plan.LoadBalancer) (*plan.Lo
 		}
 	}
 	return &known, nil
-}
-
-func graph(lb loadbalancers.LoadBalancer) *plan.LoadBalancer {
-	out := summary(lb)
-	for _, l := range lb.Listeners {
-		x := plan.Listener{ID: l.ID, Status: plan.Status(l.ProvisioningStatus), Down: !l.AdminStateUp, Name: l.Name, Protocol: l.Protocol,
-			Port: l.ProtocolPort, DefaultPoolID: l.DefaultPoolID, AllowedCIDRs: cidrs(l.AllowedCIDRs)}
-		slices.SortFunc(l.L7Policies, func(a, b l7policies.L7Policy) int { return cmp.Compare(a.Position, b.Position) })
-		for _, p := range l.L7Policies {
-			x.Policies = append(x.Policies, policy(p))
-		}
-		out.Listeners = append(out.Listeners, x)
-	}
-	for _, p := range lb.Pools {
-		out.Pools = append(out.Pools, pool(p))
-	}
-	return &out
-}
-
-func summary(lb loadbalancers.LoadBalancer) plan.LoadBalancer {
-	out := plan.LoadBalancer{ID: lb.ID, Status: plan.Status(lb.ProvisioningStatus), Down: !lb.AdminStateUp, Name: lb.Name,
-		Description: lb.Description, Tags: lb.Tags, Provider: lb.Provider, FlavorID: lb.FlavorID,
-		VIP:     loadbalancer.VIP{NetworkID: lb.VipNetworkID, SubnetID: lb.VipSubnetID},
-		Address: lb.VipAddress, PortID: lb.VipPortID}
-	if !lb.UpdatedAt.IsZero() {
-		out.UpdatedAt = lb.UpdatedAt.UTC().Format(time.RFC3339)
-	}
-	return out
-}
-
-func policy(p l7policies.L7Policy) plan.Policy {
-	x := plan.Policy{ID: p.ID, Status: plan.Status(p.ProvisioningStatus), Down: !p.AdminStateUp, Name: p.Name, Action: p.Action, PoolID: p.RedirectPoolID}
-	for _, r := range p.Rules {
-		x.Rules = append(x.Rules, plan.Rule{ID: r.ID, Status: plan.Status(r.ProvisioningStatus), Foreign: r.Invert || r.Key != "" || !r.AdminStateUp,
-			Rule: loadbalancer.Rule{Type: r.RuleType, Compare: r.CompareType, Value: r.Value}})
-	}
-	return x
-}
-
-func pool(p pools.Pool) plan.Pool {
-	x := plan.Pool{ID: p.ID, Status: plan.Status(p.ProvisioningStatus), Down: !p.AdminStateUp, Name: p.Name, Protocol: p.Protocol, Algorithm: p.LBMethod}
-	for _, m := range p.Members {
-		x.Members = append(x.Members, plan.Member{ID: m.ID, Status: plan.Status(m.ProvisioningStatus),
-			Foreign: !m.AdminStateUp || m.Backup,
-			Member:  loadbalancer.Member{Name: m.Name, Address: canonical(m.Address), Port: m.ProtocolPort, Weight: m.Weight}})
-	}
-	if m := p.Monitor; m.ID != "" {
-		x.Monitor = &plan.Monitor{ID: m.ID, Status: plan.Status(m.ProvisioningStatus), Down: !m.AdminStateUp,
-			Monitor: loadbalancer.Monitor{Type: m.Type, Delay: m.Delay, Timeout: m.Timeout, MaxRetries: m.MaxRetries, MaxRetriesDown: m.MaxRetriesDown}}
-		if m.Type == monitors.TypeHTTP {
-			x.Monitor.Path, x.Monitor.Codes = m.URLPath, m.ExpectedCodes
-		}
-	}
-	return x
-}
-
-func cidrs(in []string) (out []string) {
-	for _, s := range in {
-		if p, err := netip.ParsePrefix(s); err == nil {
-			s = p.Masked().String()
-		}
-		out = append(out, s)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// canonical writes an address in its one form.
-func canonical(address string) string {
-	if a, err := netip.ParseAddr(address); err == nil {
-		return a.String()
-	}
-	return address
 }
