@@ -26,4 +26,10 @@ answer(verdict, findings) := {
 }
 
 # The rule behind each obligation.
-obliged := {"allowedSources": "sources", "flavor": "flavor", "internal": "public"}
+obliged := {
+	"allowedSources": "sources",
+	"flavor": "flavor",
+	"internal": "public",
+	"tlsVersions": "tls",
+	"waived": "waive",
+}

@@ -10,6 +10,21 @@ settings := {
 	"limits": {"loadBalancers": {"*": 3, "small": 1}},
 	"approval": {"label": "drawbridge.dev/approval", "value": "required"},
 	"flavors": {"namespaces": {"gold": "ha"}},
+	"groups": {"members": {"*": [], "guest": ["edge", "public*"]}},
+	"placement": {
+		"additionalSubnets": {"*": ["blue", "green"]},
+		"class": {"*": ["*"]},
+		"floatingAddress": {"*": ["203.0.113.*"]},
+		"floatingNetwork": {"*": ["*"]},
+		"floatingSubnet": {"*": ["*"]},
+		"loadBalancer": {"*": [], "migrated": ["*"]},
+		"port": {"*": []},
+		"subnet": {"*": ["*"]},
+	},
+	"tls": {"required": {"*": false, "strict": true}, "minimum": {"strict": "TLSv1.3"}},
+	"protection": {"required": {"*": false, "vault": true}},
+	"replace": {"allowed": {"*": true, "vip": false}},
+	"waive": {"clouds": {"ovn": ["timeouts", "headers"]}},
 }
 
 question := {
@@ -25,7 +40,7 @@ question := {
 	"object": {"labels": {}, "annotations": {}, "namespaceLabels": {"drawbridge.dev/public": "true"}},
 	"cluster": {"name": "c1", "labels": {}},
 	"approved": null,
-	"inventory": {"claims": {}, "loadBalancers": 0},
+	"inventory": {"claims": {}, "loadBalancers": 0, "group": null, "conflicts": []},
 	"time": "2026-01-01T00:00:00Z",
 }
 

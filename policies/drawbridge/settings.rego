@@ -17,7 +17,10 @@ settings_complete if {
 	_ = data.settings.internal.sources
 	_ = data.settings.limits.loadBalancers
 	_ = data.settings.ports.forbidden
+	_ = data.settings.protection.required
 	_ = data.settings.public.label
+	_ = data.settings.tls.minimum
+	_ = data.settings.tls.required
 }
 
 required_settings := {
@@ -26,7 +29,10 @@ required_settings := {
 	["internal", "sources"],
 	["limits", "loadBalancers"],
 	["ports", "forbidden"],
+	["protection", "required"],
 	["public", "label"],
+	["tls", "minimum"],
+	["tls", "required"],
 }
 
 has_setting([section, field]) if _ = data.settings[section][field]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"drawbridge.dev/events"
@@ -20,9 +21,11 @@ type answer struct {
 
 // obligations bind an approved wish.
 type obligations struct {
-	allowedSources []string // CIDRs; nobody else may reach it
-	internal       bool     // no floating IP
-	flavor         string   // instead of the wish's
+	allowedSources []string         // CIDRs; nobody else may reach it
+	internal       bool             // no floating IP
+	flavor         string           // instead of the wish's
+	tlsVersions    []string         // that may be offered; of them those that the wish names, if it names any
+	waived         []events.Feature // that may be left out where the driver lacks them
 }
 
 // parseAnswer reads the output document (policies/README.md). What it does not
@@ -90,8 +93,12 @@ func parseObligations(v any) (obligations, error) {
 			o.internal, ok = x.(bool)
 		case "flavor":
 			o.flavor, ok = x.(string)
+		case "tlsVersions":
+			o.tlsVersions, err = parseTLSVersions(x)
+		case "waived":
+			o.waived, err = parseWaived(x)
 		default:
-			err = errors.New("is unknown, want allowedSources, internal or flavor")
+			err = errors.New("is unknown, want allowedSources, flavor, internal, tlsVersions or waived")
 		}
 		if !ok {
 			err = fmt.Errorf("is %s", typeName(x))
@@ -119,6 +126,45 @@ func parseSources(v any) ([]string, error) {
 	}
 	return out, nil
 }
+
+// parseTLSVersions refuses an empty list, which would leave the choice to the cloud.
+func parseTLSVersions(v any) ([]string, error) {
+	out, err := parseStrings(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, errors.New("is empty: leave it out, or deny")
+	}
+	for _, s := range out {
+		if !slices.Contains(events.TLSVersions, s) {
+			return nil, fmt.Errorf("%q is none of %s", s, strings.Join(events.TLSVersions, ", "))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// parseWaived takes an empty list for what it says.
+func parseWaived(v any) ([]events.Feature, error) {
+	list, err := parseStrings(v)
+	if err != nil {
+		return nil, err
+	}
+	var out []events.Feature
+	for _, s := range list {
+		f := events.Feature(s)
+		if !slices.Contains(features, f) {
+			return nil, fmt.Errorf("%q is no feature that can be waived", s)
+		}
+		out = append(out, f)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+var features = []events.Feature{events.FeatureAllowedSources, events.FeatureTimeouts, events.FeatureConnectionLimit, events.FeatureMonitor,
+	events.FeatureAlgorithm, events.FeaturePersistence, events.FeatureHSTS, events.FeatureHeaders, events.FeatureFlavor}
 
 func parseStrings(v any) ([]string, error) {
 	list, ok := v.([]any)

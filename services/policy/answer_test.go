@@ -18,8 +18,9 @@ func TestParseAnswer(t *testing.T) {
 	}{
 		"approved": {doc: `{"verdict":"approved"}`, want: answer{verdict: events.Approved}},
 		"whole": {doc: `{"verdict":"denied","reasons":["r"],"rules":["a","b"],
-			"obligations":{"internal":true,"flavor":"ha","allowedSources":["10.0.0.0/8"]}}`,
-			want: answer{events.Denied, []string{"r"}, []string{"a", "b"}, obligations{[]string{"10.0.0.0/8"}, true, "ha"}}},
+			"obligations":{"internal":true,"flavor":"ha","allowedSources":["10.0.0.0/8"],"tlsVersions":["TLSv1.3","TLSv1.2"],"waived":["timeouts","headers"]}}`,
+			want: answer{events.Denied, []string{"r"}, []string{"a", "b"}, obligations{[]string{"10.0.0.0/8"}, true, "ha",
+				[]string{"TLSv1.2", "TLSv1.3"}, []events.Feature{events.FeatureHeaders, events.FeatureTimeouts}}}},
 		"null":                   {doc: `null`, err: "is null, want an object"},
 		"true":                   {doc: `true`, err: "is a boolean"},
 		"array":                  {doc: `[{"verdict":"approved"}]`, err: "is an array"},
@@ -38,6 +39,12 @@ func TestParseAnswer(t *testing.T) {
 		"internal of no type":    {doc: `{"verdict":"approved","obligations":{"internal":"yes"}}`, err: "internal: is a string"},
 		"flavor of no type":      {doc: `{"verdict":"approved","obligations":{"flavor":null}}`, err: "flavor: is null"},
 		"no sources":             {doc: `{"verdict":"approved","obligations":{"allowedSources":[]}}`, err: "allowedSources: is empty"},
+		"waived nothing":         {doc: `{"verdict":"approved","obligations":{"waived":[]}}`, want: answer{verdict: events.Approved}},
+		"waived of no type":      {doc: `{"verdict":"approved","obligations":{"waived":true}}`, err: "waived: is a boolean"},
+		"waived of no feature":   {doc: `{"verdict":"approved","obligations":{"waived":["tls"]}}`, err: `waived: "tls" is no feature`},
+		"no TLS versions":        {doc: `{"verdict":"approved","obligations":{"tlsVersions":[]}}`, err: "tlsVersions: is empty"},
+		"TLS of no version":      {doc: `{"verdict":"approved","obligations":{"tlsVersions":["1.3"]}}`, err: `tlsVersions: "1.3" is none of`},
+		"TLS versions, no array": {doc: `{"verdict":"approved","obligations":{"tlsVersions":"TLSv1.3"}}`, err: "tlsVersions: is a string"},
 		"source of no CIDR":      {doc: `{"verdict":"approved","obligations":{"allowedSources":["10.0.0.1"]}}`, err: `"10.0.0.1" is no CIDR`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,9 +42,28 @@ func compareOwners(a, b *owner) int { return compareClaims(a.claims[0], b.claims
 type bucket struct {
 	owners map[space]*owner
 	order  []*owner
+	size   int // claims
+}
+
+// addTo and removeFrom keep no bucket that is empty.
+func addTo[K comparable](m map[K]*bucket, k K, c claim) {
+	b := m[k]
+	if b == nil {
+		b = &bucket{owners: map[space]*owner{}}
+		m[k] = b
+	}
+	b.add(c.row.space(), c)
+}
+
+func removeFrom[K comparable](m map[K]*bucket, k K, c claim) {
+	b := m[k]
+	if b.remove(c.row.space(), c); len(b.owners) == 0 {
+		delete(m, k)
+	}
 }
 
 func (b *bucket) add(s space, c claim) {
+	b.size++
 	o := b.owners[s]
 	if o == nil {
 		o = &owner{space: s}
@@ -62,6 +81,7 @@ func (b *bucket) remove(s space, c claim) {
 	b.unlist(o)
 	at, found := slices.BinarySearchFunc(o.claims, c, compareClaims)
 	if found {
+		b.size--
 		o.claims = slices.Delete(o.claims, at, at+1)
 	}
 	if len(o.claims) == 0 {
@@ -110,6 +130,28 @@ func (b *bucket) find(r row, before uint64, limit int) []claim {
 		}
 	}
 	return out
+}
+
+// oldest is the oldest claim of another row than r; only what is older than
+// before counts, 0 is all.
+func (b *bucket) oldest(r row, before uint64) (claim, bool) {
+	var best claim
+	found := false
+	for _, o := range b.order {
+		for _, c := range o.claims {
+			if c.row == r {
+				continue
+			}
+			if !found || compareClaims(c, best) < 0 {
+				best, found = c, true
+			}
+			break
+		}
+		if found && o.space != r.space() {
+			break
+		}
+	}
+	return best, found && (before == 0 || best.age < before)
 }
 
 // unit is one load balancer and the age of each exposure that it carries.

@@ -20,6 +20,9 @@ type Config struct {
 	KeyFile string `yaml:"key-file"`
 	// GenerateKey makes the seed in KeyFile if the file is not there.
 	GenerateKey bool `yaml:"generate-key"`
+	// TrustedKeys are the public keys of replicas that sign with another seed. A
+	// decision that nobody of them signed is decided again.
+	TrustedKeys []string `yaml:"trusted-keys"`
 }
 
 // Cluster is what policies may know of a cluster.

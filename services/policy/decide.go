@@ -37,23 +37,52 @@ func (e *Engine) decide(ctx context.Context, q Question) events.Decided {
 	if q.Wish.Exposure == nil {
 		return events.Decided{Verdict: events.Approved}
 	}
-	a, err := e.evaluate(ctx, q.input(*q.Wish.Exposure))
+	a, obliged, err := e.ask(ctx, q)
 	if err != nil {
 		return failed(err, q.Standing)
 	}
 	if a.verdict == events.Approved {
-		obliged, err := a.obligations.apply(*q.Wish.Exposure)
-		if err == nil {
-			return events.Decided{Verdict: events.Approved, Exposure: &obliged,
-				Rules: a.rules, Obligations: a.obligations.texts()}
-		}
-		a.verdict, a.reasons = events.Denied, []string{err.Error()}
+		return events.Decided{Verdict: events.Approved, Exposure: &obliged, Rules: a.rules, Obligations: a.obligations.texts()}
 	}
 	d := events.Decided{Verdict: a.verdict, Reasons: a.reasons, Rules: a.rules, Exposure: q.Standing}
 	if why := e.outlived(ctx, q); why != "" {
 		d.Exposure, d.Reasons = nil, append(slices.Clone(d.Reasons), why)
 	}
 	return d
+}
+
+// ask has the bundle answer the wish, and returns it as it is obliged if it is
+// approved. What the wish shares with others is compared as policy leaves it:
+// members of a group agree on the sources that both are obliged to, though
+// neither asked for them. Where nothing conflicts then, the bundle was asked
+// without conflicts already.
+func (e *Engine) ask(ctx context.Context, q Question) (answer, events.Exposure, error) {
+	wish := *q.Wish.Exposure
+	wish.Waived = nil // is for policy to say
+	in := q.input(wish)
+	in.Inventory.Conflicts = nil
+	a, obliged, err := e.obliged(ctx, in)
+	if err != nil || a.verdict != events.Approved || !shares(obliged) {
+		return a, obliged, err
+	}
+	if in.Inventory.Conflicts = q.Holdings(obliged).Conflicts; len(in.Inventory.Conflicts) == 0 {
+		return a, obliged, nil
+	}
+	return e.obliged(ctx, in)
+}
+
+// obliged evaluates, and applies the obligations of an approval; where they
+// leave nothing, it is a denial.
+func (e *Engine) obliged(ctx context.Context, in Input) (answer, events.Exposure, error) {
+	a, err := e.evaluate(ctx, in)
+	if err != nil || a.verdict != events.Approved {
+		return a, events.Exposure{}, err
+	}
+	obliged, err := a.obligations.apply(in.Wish)
+	if err != nil {
+		a.verdict, a.reasons = events.Denied, []string{err.Error()}
+	}
+	return a, obliged, nil
 }
 
 // failed is the denial that follows from a policy without an answer. The reason
@@ -80,8 +109,12 @@ func (e *Engine) outlived(ctx context.Context, q Question) string {
 	if a.verdict == events.Denied {
 		return removed + strings.Join(a.reasons, "; ")
 	}
-	// The flavor of a load balancer that stands cannot be changed, and need not be.
+	// The flavor of a load balancer that stands cannot be changed, and need not
+	// be. What may be left out need not be.
 	a.obligations.flavor = ""
+	if within(q.Standing.Waived, a.obligations.waived) {
+		a.obligations.waived = q.Standing.Waived
+	}
 	obliged, err := a.obligations.apply(*q.Standing)
 	if err != nil || events.Digest(obliged) != events.Digest(q.Standing.Normalize()) {
 		return removed + "it is open to more than policy allows (" + strings.Join(a.obligations.texts(), ", ") + ")"
@@ -108,19 +141,42 @@ func (o obligations) apply(e events.Exposure) (events.Exposure, error) {
 	if o.flavor != "" {
 		e.Flavor = o.flavor
 	}
-	if len(o.allowedSources) == 0 {
-		return e, nil
-	}
+	e.Waived = o.waived
 	for i := range e.Listeners {
 		l := &e.Listeners[i]
-		narrowed, err := narrow(l.AllowedSources, o.allowedSources)
-		if err != nil {
+		if err := o.bind(l); err != nil {
 			return e, fmt.Errorf("listener %s/%d: %w", l.Protocol, l.Port, err)
 		}
-		l.AllowedSources = narrowed
 	}
 	return e.Normalize(), nil
 }
+
+// bind applies o to a listener of a normalized exposure, which shares its TLS with nobody.
+func (o obligations) bind(l *events.Listener) error {
+	if len(o.allowedSources) > 0 {
+		narrowed, err := narrow(l.AllowedSources, o.allowedSources)
+		if err != nil {
+			return err
+		}
+		l.AllowedSources = narrowed
+	}
+	if len(o.tlsVersions) == 0 || l.TLS == nil {
+		return nil
+	}
+	if len(l.TLS.Versions) == 0 {
+		l.TLS.Versions = o.tlsVersions
+		return nil
+	}
+	wished := l.TLS.Versions
+	l.TLS.Versions = slices.DeleteFunc(slices.Clone(wished), func(v string) bool { return !slices.Contains(o.tlsVersions, v) })
+	if len(l.TLS.Versions) == 0 {
+		return fmt.Errorf("policy allows none of its TLS versions %s: use %s", strings.Join(wished, ", "), strings.Join(o.tlsVersions, ", "))
+	}
+	return nil
+}
+
+// within reports whether all of some are in all.
+func within[T comparable](some, all []T) bool { return len(without(some, all)) == 0 }
 
 // narrow is the intersection of two lists of CIDRs; an empty wish is everything.
 func narrow(wished, allowed []string) ([]string, error) {
@@ -161,6 +217,16 @@ func (o obligations) texts() []string {
 	}
 	if o.internal {
 		out = append(out, "internal=true")
+	}
+	if len(o.tlsVersions) > 0 {
+		out = append(out, "tlsVersions="+strings.Join(o.tlsVersions, ","))
+	}
+	if len(o.waived) > 0 {
+		features := make([]string, len(o.waived))
+		for i, f := range o.waived {
+			features[i] = string(f)
+		}
+		out = append(out, "waived="+strings.Join(features, ","))
 	}
 	return out
 }

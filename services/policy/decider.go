@@ -46,6 +46,7 @@ type decider struct {
 	log     zerolog.Logger
 	metrics *metrics
 	signer  *signer
+	trust   trust
 	health  *health
 	engine  atomic.Pointer[Engine]
 	table   *table
@@ -66,12 +67,46 @@ func (d *decider) observe(rec bus.Record) {
 	case events.StageRequested:
 		d.table.requested(r, rec)
 	case events.StageDecided:
-		if rec.Err != nil {
-			d.log.Error().Err(rec.Err).Str("change", "").Str("key", key.String()).Str("stage", string(stage)).
-				Msg("a decision cannot be read: the wish is decided again")
+		if rec.Sequence <= d.table.get(r).decSeq {
+			return
+		}
+		if err := d.trusted(r, rec); err != nil {
+			d.distrust(r, rec, err)
+			return
 		}
 		d.table.decided(r, rec, false)
 	}
+}
+
+// trusted says why a decision cannot be believed; nil: it can.
+func (d *decider) trusted(r row, rec bus.Record) error {
+	if rec.Err != nil {
+		return rec.Err
+	}
+	decided, ok := rec.Event.Payload.(events.Decided)
+	if !ok {
+		return fmt.Errorf("it is a %T", rec.Event.Payload)
+	}
+	return d.trust.verify(r.key, decided)
+}
+
+// distrust has a wish decided again over a decision that cannot be believed:
+// at once, and ever later if somebody goes on publishing such.
+func (d *decider) distrust(r row, rec bus.Record, why error) {
+	times := d.table.spoil(r, rec.Sequence)
+	if times == 0 {
+		return
+	}
+	d.metrics.distrusted.Inc()
+	e := d.table.get(r)
+	d.log.Error().Err(why).Str("change", rec.Event.Change).Str("key", r.key.String()).Str("stage", string(events.StageDecided)).
+		Msg("a decision cannot be believed, the wish is decided again: if a replica made it, name its key in policy.trusted-keys; " +
+			"if not, somebody may publish on fleet.decided who must not")
+	if times == 1 {
+		d.queue.add(r, e.age())
+		return
+	}
+	d.queue.addAfter(r, e.age(), d.retry(times-1))
 }
 
 // run decides what is owed until ctx ends.
@@ -92,8 +127,10 @@ func (d *decider) decide(ctx context.Context, r row) {
 	if errors.Is(err, bus.ErrConflict) {
 		d.metrics.conflicts.Inc()
 		err = d.refresh(ctx, r)
-		if d.table.get(r).decSeq > e.decSeq {
-			d.queue.add(r, e.age())
+		if now := d.table.get(r); now.decSeq > e.decSeq {
+			if !now.spoiled { // else it was queued when that was seen
+				d.queue.add(r, e.age())
+			}
 			return
 		}
 	}
@@ -143,7 +180,10 @@ func (d *decider) work(ctx context.Context, r row, e entry) error {
 	engine := d.engine.Load()
 	before, decided := e.decision()
 	if decided && before.Wish == want.Digest && (engine.broken != nil || want.Exposure == nil) {
-		return nil
+		if !e.spoiled {
+			return nil
+		}
+		return d.publish(ctx, r, e, before) // what was decided is said again
 	}
 	started := d.now()
 	answer := engine.Decide(ctx, Question{Key: r.key, Cloud: r.cloud, Wish: want, Labels: d.cfg.Clusters[r.key.Cluster].Labels,
@@ -153,7 +193,7 @@ func (d *decider) work(ctx context.Context, r row, e entry) error {
 		return ctx.Err() // an evaluation that was broken off is no answer
 	}
 	d.noteFailure(r, e, answer, engine)
-	if decided && same(before, answer) {
+	if decided && !e.spoiled && same(before, answer) {
 		return nil
 	}
 	return d.publish(ctx, r, e, answer)
@@ -191,13 +231,17 @@ func (d *decider) publish(ctx context.Context, r row, e entry, answer events.Dec
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
-	event := events.New(eventSource, r.cloud, r.key, signed, e.decided.ID, &e.wish, d.now())
+	previous := e.decided.ID
+	if e.spoiled { // its id is whatever somebody chose
+		previous = fmt.Sprint(e.decSeq)
+	}
+	event := events.New(eventSource, r.cloud, r.key, signed, previous, &e.wish, d.now())
 	ack, err := d.board.put(ctx, event, e.decSeq)
 	if errors.Is(err, bus.ErrTooLarge) && !slices.Contains(answer.Rules, ruleFailed) {
 		before, decided := e.decision()
 		small := failed(errTooLarge, before.Exposure)
 		small.Wish, small.Policy = answer.Wish, answer.Policy
-		if small = small.Seal(r.key); decided && same(before, small) {
+		if small = small.Seal(r.key); decided && !e.spoiled && same(before, small) {
 			return nil
 		}
 		return d.publish(ctx, r, e, small)

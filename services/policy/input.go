@@ -43,15 +43,38 @@ type Holdings struct {
 	Claims map[string]events.Key `json:"claims"`
 	// LoadBalancers of the namespace that the wish does not count among its own.
 	LoadBalancers int `json:"loadBalancers"`
+	// Group is the wish's; nil: it is in none.
+	Group *Group `json:"group"`
+	// Conflicts are what the wish wants otherwise than others whose load
+	// balancer or address it shares, at most 16.
+	Conflicts []Conflict `json:"conflicts"`
+}
+
+// Group is what stands in a group beside the wish.
+type Group struct {
+	Size int `json:"size"` // exposures
+	// Members are the oldest of each other namespace, at most 16, the oldest
+	// first; if there are none, the oldest of the wish's own.
+	Members []events.Key `json:"members"`
+}
+
+// Conflict is something that the wish and an exposure that stands cannot both
+// have. Who stands with it sees older ones only.
+type Conflict struct {
+	What    What       `json:"what"`
+	Subject string     `json:"subject"` // for people: "TCP port 443"
+	Wanted  string     `json:"wanted"`  // by the wish; empty: nothing to tell
+	Held    string     `json:"held"`
+	By      events.Key `json:"by"` // the oldest that holds it
 }
 
 func (in Input) value() ast.Value { return term(reflect.ValueOf(in)).Value }
 
 // field is one JSON field of a struct type.
 type field struct {
-	index     int
-	name      *ast.Term
-	omitEmpty bool
+	index int
+	name  *ast.Term
+	omit  bool // where it is empty
 }
 
 var fieldsOf sync.Map // reflect.Type -> []field
@@ -63,7 +86,8 @@ func structFields(t reflect.Type) []field {
 	var out []field
 	for i := range t.NumField() {
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		out = append(out, field{i, ast.StringTerm(name), strings.Contains(options, "omitempty")})
+		omit := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
+		out = append(out, field{i, ast.StringTerm(name), omit})
 	}
 	fieldsOf.Store(t, out)
 	return out
@@ -100,7 +124,7 @@ func term(v reflect.Value) *ast.Term {
 		fields := structFields(v.Type())
 		items := make([][2]*ast.Term, 0, len(fields))
 		for _, f := range fields {
-			if x := v.Field(f.index); !f.omitEmpty || !empty(x) {
+			if x := v.Field(f.index); !f.omit || !empty(x) {
 				items = append(items, [2]*ast.Term{f.name, term(x)})
 			}
 		}

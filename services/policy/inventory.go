@@ -1,14 +1,19 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
 	"drawbridge.dev/events"
 )
 
-// wildcardClaims bounds what a wildcard wish is told of the names below it.
-const wildcardClaims = 16
+// Bounds of what a wish is told.
+const (
+	wildcardClaims = 16 // of the names below a wildcard
+	maxConflicts   = 16
+	maxMembers     = 16 // of a group
+)
 
 // row is one row of the table: an exposure in one cloud.
 type row struct {
@@ -32,17 +37,22 @@ type Inventory struct {
 	holders map[row]holder
 	claims  map[string]*bucket // by bucketsOf
 	spaces  map[space]*balancers
+	stakes  map[shared]map[string]*bucket // by what is wanted of it
+	groups  map[string]*bucket            // members, by groupScope
 }
 
 type holder struct {
-	age   uint64
-	hosts []string
-	unit  string // load balancer
+	age    uint64
+	hosts  []string
+	unit   string // load balancer
+	group  string // groupScope; empty: none
+	stakes []stake
 }
 
 // NewInventory returns one in which nothing is held.
 func NewInventory() *Inventory {
-	return &Inventory{holders: map[row]holder{}, claims: map[string]*bucket{}, spaces: map[space]*balancers{}}
+	return &Inventory{holders: map[row]holder{}, claims: map[string]*bucket{}, spaces: map[space]*balancers{},
+		stakes: map[shared]map[string]*bucket{}, groups: map[string]*bucket{}}
 }
 
 // Hold says what the exposure of a key holds: what stands of it, nil is
@@ -51,20 +61,33 @@ func (i *Inventory) Hold(cloud string, k events.Key, standing *events.Exposure, 
 	i.hold(row{cloud, k}, standing, age)
 }
 
-// hold returns the hosts that r gave up and those that it gained, and whether
-// its load balancer was given up, or gained.
-func (i *Inventory) hold(r row, standing *events.Exposure, age uint64) (lost, gained []string, freed, taken bool) {
+// change is what a row gave up and what it gained.
+type change struct {
+	lost, gained  []string // hosts
+	freed, taken  bool     // its load balancer
+	left          string   // group, by groupScope
+	ceded, staked []stake
+}
+
+func (i *Inventory) hold(r row, standing *events.Exposure, age uint64) change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	old, held := i.holders[r]
 	var h holder
 	if standing != nil {
-		h = holder{age: age, hosts: hostsOf(*standing), unit: unitOf(r, standing.Group)}
+		h = holder{age: age, hosts: hostsOf(*standing), unit: unitOf(r, *standing), stakes: stakesOf(r, *standing)}
+		if standing.Group != "" {
+			h.group = groupScope(r.cloud, standing.Group)
+		}
 	}
-	lost, gained = without(old.hosts, h.hosts), without(h.hosts, old.hosts)
-	freed, taken = held && old.unit != h.unit, standing != nil && old.unit != h.unit
-	if held && standing != nil && old.age == h.age && !freed && len(lost)+len(gained) == 0 {
-		return nil, nil, false, false
+	c := change{lost: without(old.hosts, h.hosts), gained: without(h.hosts, old.hosts),
+		freed: held && old.unit != h.unit, taken: standing != nil && old.unit != h.unit,
+		ceded: without(old.stakes, h.stakes), staked: without(h.stakes, old.stakes)}
+	if old.group != h.group {
+		c.left = old.group
+	}
+	if held && standing != nil && old.age == h.age && !c.freed && len(c.lost)+len(c.gained)+len(c.ceded)+len(c.staked) == 0 {
+		return change{}
 	}
 	if held {
 		i.remove(r, old)
@@ -74,19 +97,23 @@ func (i *Inventory) hold(r row, standing *events.Exposure, age uint64) (lost, ga
 		i.add(r, h)
 		i.holders[r] = h
 	}
-	return lost, gained, freed, taken
+	return c
 }
 
 func (i *Inventory) add(r row, h holder) {
 	for _, host := range h.hosts {
 		for _, name := range bucketsOf(host) {
-			b := i.claims[name]
-			if b == nil {
-				b = &bucket{owners: map[space]*owner{}}
-				i.claims[name] = b
-			}
-			b.add(r.space(), claim{h.age, host, r})
+			addTo(i.claims, name, claim{h.age, host, r})
 		}
+	}
+	for _, s := range h.stakes {
+		if i.stakes[s.shared] == nil {
+			i.stakes[s.shared] = map[string]*bucket{}
+		}
+		addTo(i.stakes[s.shared], s.value, claim{h.age, "", r})
+	}
+	if h.group != "" {
+		addTo(i.groups, h.group, claim{h.age, "", r})
 	}
 	s := i.spaces[r.space()]
 	if s == nil {
@@ -99,11 +126,16 @@ func (i *Inventory) add(r row, h holder) {
 func (i *Inventory) remove(r row, h holder) {
 	for _, host := range h.hosts {
 		for _, name := range bucketsOf(host) {
-			b := i.claims[name]
-			if b.remove(r.space(), claim{h.age, host, r}); len(b.owners) == 0 {
-				delete(i.claims, name)
-			}
+			removeFrom(i.claims, name, claim{h.age, host, r})
 		}
+	}
+	for _, s := range h.stakes {
+		if removeFrom(i.stakes[s.shared], s.value, claim{h.age, "", r}); len(i.stakes[s.shared]) == 0 {
+			delete(i.stakes, s.shared)
+		}
+	}
+	if h.group != "" {
+		removeFrom(i.groups, h.group, claim{h.age, "", r})
 	}
 	s := i.spaces[r.space()]
 	if s.remove(h.unit, r); len(s.units) == 0 {
@@ -122,7 +154,10 @@ func (i *Inventory) For(cloud string, k events.Key) func(events.Exposure) Holdin
 		for _, h := range self.hosts {
 			mine[h] = true
 		}
-		out := Holdings{Claims: map[string]events.Key{}}
+		out := Holdings{Claims: map[string]events.Key{}, Conflicts: i.conflicts(r, self, e)}
+		if e.Group != "" {
+			out.Group = i.group(r, self, groupScope(cloud, e.Group))
+		}
 		for _, host := range hostsOf(e) {
 			var before uint64 // 0: all
 			if mine[host] {
@@ -131,7 +166,7 @@ func (i *Inventory) For(cloud string, k events.Key) func(events.Exposure) Holdin
 			i.overlaps(r, host, before, out.Claims)
 		}
 		if s := i.spaces[r.space()]; s != nil {
-			out.LoadBalancers = s.others(r, unitOf(r, e.Group), self.unit)
+			out.LoadBalancers = s.others(r, unitOf(r, e), self.unit)
 		}
 		return out
 	}
@@ -186,6 +221,71 @@ func (i *Inventory) youngest(s space) []row {
 	return nil
 }
 
+// conflicts are what an exposure of r wants otherwise than who is older, or,
+// where r does not stand with it, than anyone: the oldest of those.
+func (i *Inventory) conflicts(r row, self holder, e events.Exposure) []Conflict {
+	var out []Conflict
+	for _, s := range stakesOf(r, e) {
+		c, held, ok := i.against(r, s, func() uint64 {
+			if _, stands := slices.BinarySearchFunc(self.stakes, s, compareStakes); stands {
+				return self.age
+			}
+			return 0
+		})
+		if !ok {
+			continue
+		}
+		if len(out) == maxConflicts {
+			break
+		}
+		out = append(out, Conflict{What: s.what, Subject: s.subject, Wanted: label(s.value), Held: label(held), By: c.row.key})
+	}
+	return out
+}
+
+// against is the oldest claim of others to another value than that of s, and
+// the value. Only claims older than before count; 0 is all.
+func (i *Inventory) against(r row, s stake, before func() uint64) (oldest claim, held string, ok bool) {
+	if s.value == "" {
+		return claim{}, "", false
+	}
+	for value, b := range i.stakes[s.shared] {
+		if value == "" || value == s.value {
+			continue
+		}
+		if c, found := b.oldest(r, before()); found && (!ok || compareClaims(c, oldest) < 0) {
+			oldest, held, ok = c, value, true
+		}
+	}
+	return oldest, held, ok
+}
+
+// opponent is the oldest of those whose claim conflicts with a stake of r.
+func (i *Inventory) opponent(r row, s stake) (row, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c, _, ok := i.against(r, s, func() uint64 { return 0 })
+	return c.row, ok
+}
+
+// group is what an exposure of r is told of a group that it is in or asks for.
+func (i *Inventory) group(r row, self holder, scope string) *Group {
+	g := &Group{Members: []events.Key{}}
+	b := i.groups[scope]
+	if b == nil {
+		return g
+	}
+	var before uint64
+	if g.Size = b.size; self.group == scope {
+		g.Size--
+		before = self.age
+	}
+	for _, c := range b.find(r, before, maxMembers) {
+		g.Members = append(g.Members, c.row.key)
+	}
+	return g
+}
+
 // size is the number of exposures that hold something.
 func (i *Inventory) size() int {
 	i.mu.Lock()
@@ -230,22 +330,26 @@ func overlapping(host string) []string {
 	}
 }
 
-func unitOf(r row, group string) string {
-	if group != "" {
-		return r.cloud + "/group/" + group
+// unitOf names the load balancer that an exposure is on.
+func unitOf(r row, e events.Exposure) string {
+	switch {
+	case e.Group != "":
+		return groupScope(r.cloud, e.Group)
+	case e.Placement.LoadBalancer != "":
+		return r.cloud + "/id/" + e.Placement.LoadBalancer
 	}
 	return r.cloud + "/" + r.key.String()
 }
 
-func without(all, some []string) []string {
+func without[T comparable](all, some []T) []T {
 	if len(all) == 0 {
 		return nil
 	}
-	drop := make(map[string]bool, len(some))
+	drop := make(map[T]bool, len(some))
 	for _, s := range some {
 		drop[s] = true
 	}
-	var out []string
+	var out []T
 	for _, s := range all {
 		if !drop[s] {
 			out = append(out, s)

@@ -43,21 +43,21 @@ func (n naive) holdings(r row, e events.Exposure) Holdings {
 			}
 		}
 	}
-	units, own := map[string]uint64{}, unitOf(r, e.Group)
+	units, own := map[string]uint64{}, unitOf(r, e)
 	for o, h := range n {
 		if o.space() != r.space() {
 			continue
 		}
-		u := unitOf(o, h.exposure.Group)
+		u := unitOf(o, h.exposure)
 		if age, ok := units[u]; !ok || h.age < age {
 			units[u] = h.age
 		}
 	}
 	age, joins := units[own]
-	left := unitOf(r, self.exposure.Group)
+	left := unitOf(r, self.exposure)
 	for u, a := range units {
 		alone := u == left && self.age > 0 && !slices.ContainsFunc(n.rows(), func(o row) bool {
-			return o != r && o.space() == r.space() && unitOf(o, n[o].exposure.Group) == left
+			return o != r && o.space() == r.space() && unitOf(o, n[o].exposure) == left
 		})
 		if joins && a < age || !joins && !alone {
 			out.LoadBalancers++

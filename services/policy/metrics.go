@@ -13,6 +13,7 @@ type metrics struct {
 	failures   prometheus.Counter
 	conflicts  prometheus.Counter
 	rejected   prometheus.Counter
+	distrusted prometheus.Counter
 	loads      *prometheus.CounterVec
 	bundle     *prometheus.GaugeVec
 }
@@ -30,15 +31,16 @@ func newMetrics(reg prometheus.Registerer, queued, held func() float64) *metrics
 			Help: "Decisions published, by verdict."}, []string{"verdict"}),
 		evaluation: prometheus.NewHistogram(prometheus.HistogramOpts{Name: prefix + "decision_seconds",
 			Help: "Time to decide one wish, without publishing.", Buckets: prometheus.ExponentialBuckets(50e-6, 2, 16)}),
-		failures:  counter("failures_total", "Decisions that are denials because the policy gave no usable answer."),
-		conflicts: counter("conflicts_total", "Decisions that another replica published first."),
-		rejected:  counter("rejected_total", "Requested records that could not be read."),
+		failures:   counter("failures_total", "Decisions that are denials because the policy gave no usable answer."),
+		conflicts:  counter("conflicts_total", "Decisions that another replica published first."),
+		rejected:   counter("rejected_total", "Requested records that could not be read."),
+		distrusted: counter("distrusted_total", "Decisions on the bus that cannot be read or that nobody trusted signed; the wishes are decided again."),
 		loads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "bundle_loads_total",
 			Help: "Bundles read because something changed, by result (ok, failed)."}, []string{"result"}),
 		bundle: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "bundle_info",
 			Help: "The bundle in force."}, []string{"bundle", "revision", "digest"}),
 	}
-	reg.MustRegister(m.decisions, m.evaluation, m.failures, m.conflicts, m.rejected, m.loads, m.bundle,
+	reg.MustRegister(m.decisions, m.evaluation, m.failures, m.conflicts, m.rejected, m.distrusted, m.loads, m.bundle,
 		gauge("queue_depth", "Wishes that wait to be decided.", queued),
 		gauge("standing_exposures", "Exposures that may stand.", held))
 	return m

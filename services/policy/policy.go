@@ -7,6 +7,9 @@
 // gave the same to two wishes at once, both see it in the table and take it
 // from the younger wish.
 //
+// What decisions say is believed if policy signed them: with the service's own
+// key, or that of a replica in trusted-keys. Over any other it decides again.
+//
 // The policy fails closed. A bundle that gives no usable answer denies the wish
 // and leaves what stands as it is; a bundle that does not compile leaves the
 // one before it in force, or, if there is none, denies every wish.
@@ -38,7 +41,12 @@ func Run(ctx context.Context, cfg Config, b *bus.Bus, log zerolog.Logger, reg pr
 	if err != nil {
 		return err
 	}
+	trust, err := trustIn(signer, cfg.TrustedKeys)
+	if err != nil {
+		return err
+	}
 	d := newDecider(cfg, busBoard{b}, log.With().Str("service", "policy").Logger(), signer, report)
+	d.trust = trust
 	d.metrics = newMetrics(reg, func() float64 { return float64(d.queue.len()) },
 		func() float64 { return float64(d.table.inventory.size()) })
 	d.health.set("table", errors.New("the table of wishes is not read yet"))

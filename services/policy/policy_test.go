@@ -400,6 +400,7 @@ func TestUndecodableWish(t *testing.T) {
 	request(t, b, ingressKey("shop", "other"), wish(site(ingressKey("shop", "other")), publicNamespace)) // takes sequence 1
 	for range 2 {                                                                                        // as after a restart
 		d := newDecider(Config{}.Defaults(), busBoard{b}, zerolog.Nop(), l, func(error) {})
+		d.trust = trust{l.public: l.pair}
 		d.metrics = newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, func() float64 { return 0 })
 		d.engine.Store(engineOf(t, ""))
 		d.observe(bad)

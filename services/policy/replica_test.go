@@ -69,8 +69,12 @@ type replica struct {
 	pending []bus.Record // on their way
 }
 
-func newReplica(l *ledger, engine *Engine, signer *signer) *replica {
+func newReplica(l *ledger, engine *Engine, signer *signer, others ...*signer) *replica {
 	d := newDecider(Config{}.Defaults(), l, zerolog.Nop(), signer, func(error) {})
+	d.trust = trust{}
+	for _, s := range append(others, signer) {
+		d.trust[s.public] = s.pair
+	}
 	d.metrics = newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, func() float64 { return 0 })
 	d.engine.Store(engine)
 	return &replica{decider: d}

@@ -100,3 +100,38 @@ func (s *signer) sign(d events.Decided) (events.Decided, error) {
 	d.Signature = events.Signature{Key: s.public, Value: base64.StdEncoding.EncodeToString(sig)}
 	return d, nil
 }
+
+// trust is who may sign decisions, by public key.
+type trust map[string]nkeys.KeyPair
+
+// trustIn trusts the signer itself and further keys.
+func trustIn(s *signer, keys []string) (trust, error) {
+	t := trust{}
+	for i, k := range append([]string{s.public}, keys...) {
+		pair, err := nkeys.FromPublicKey(k)
+		if err != nil {
+			return nil, fmt.Errorf("policy.trusted-keys[%d]: %q is no public nkey: %w", i-1, k, err)
+		}
+		t[k] = pair
+	}
+	return t, nil
+}
+
+// verify says why d is no decision about k of somebody who is trusted.
+func (t trust) verify(k events.Key, d events.Decided) error {
+	pair := t[d.Signature.Key]
+	if pair == nil {
+		return fmt.Errorf("it is signed with key %q, which is not trusted", d.Signature.Key)
+	}
+	if d.Seal(k).Digest != d.Digest {
+		return errors.New("its digest does not fit what it says")
+	}
+	sig, err := base64.StdEncoding.DecodeString(d.Signature.Value)
+	if err != nil {
+		return fmt.Errorf("its signature is no base64: %w", err)
+	}
+	if err := pair.Verify([]byte(d.Digest), sig); err != nil {
+		return fmt.Errorf("its signature does not hold: %w", err)
+	}
+	return nil
+}

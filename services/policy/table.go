@@ -13,10 +13,12 @@ type entry struct {
 	wish     events.Event // zero: none that can be read
 	wishSeq  uint64
 	bad      *bus.Record  // the newest wish, if it cannot be read
-	decided  events.Event // zero: none that can be read
+	decided  events.Event // the last that can be trusted; zero: none is known
 	decSeq   uint64
-	failures int // evaluations in a row without an answer
-	refusals int // publications in a row that failed
+	spoiled  bool // the newest decision is another one, which cannot be trusted
+	spoils   int  // decisions on this wish that could not be trusted
+	failures int  // evaluations in a row without an answer
+	refusals int  // publications in a row that failed
 }
 
 // requested is the newest wish that could be read; false if there is none.
@@ -25,7 +27,7 @@ func (e entry) requested() (events.Requested, bool) {
 	return r, ok
 }
 
-// decision is the last decision; false if there is none that can be read.
+// decision is the last decision that can be trusted; false if none is known.
 func (e entry) decision() (events.Decided, bool) {
 	d, ok := e.decided.Payload.(events.Decided)
 	return d, ok
@@ -47,7 +49,7 @@ func (e entry) owed(p events.PolicyRef) bool {
 		return e.bad != nil
 	}
 	d, ok := e.decision()
-	if !ok || d.Wish != want.Digest {
+	if !ok || d.Wish != want.Digest || e.spoiled {
 		return true
 	}
 	if want.Exposure == nil {
@@ -105,7 +107,7 @@ func (t *table) requested(r row, rec bus.Record) {
 	if rec.Sequence <= e.wishSeq {
 		return
 	}
-	e.wishSeq = rec.Sequence
+	e.wishSeq, e.spoils = rec.Sequence, 0
 	if rec.Err != nil {
 		e.bad, e.wish = &rec, events.Event{}
 	} else {
@@ -113,7 +115,7 @@ func (t *table) requested(r row, rec bus.Record) {
 	}
 	t.hold(r, e, true)
 	t.await(r, e)
-	if want, ok := e.requested(); ok {
+	if want, ok := e.requested(); ok && !e.spoiled {
 		if d, ok := e.decision(); ok && d.Wish == want.Digest {
 			return
 		}
@@ -121,7 +123,8 @@ func (t *table) requested(r row, rec bus.Record) {
 	t.wake(r, e.age())
 }
 
-// decided takes in a decided record, of this replica (own) or another one.
+// decided takes in a decided record that can be trusted, of this replica (own)
+// or another one.
 func (t *table) decided(r row, rec bus.Record, own bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,7 +132,7 @@ func (t *table) decided(r row, rec bus.Record, own bool) {
 	if rec.Sequence <= e.decSeq {
 		return
 	}
-	e.decSeq, e.decided = rec.Sequence, rec.Event
+	e.decSeq, e.decided, e.spoiled = rec.Sequence, rec.Event, false
 	t.hold(r, e, own)
 	t.await(r, e)
 	if want, ok := e.requested(); ok {
@@ -139,6 +142,21 @@ func (t *table) decided(r row, rec bus.Record, own bool) {
 	}
 }
 
+// spoil takes in a decided record that cannot be trusted: it says nothing about
+// what stands, and the wish is decided again. It returns how many such records
+// the wish has seen; 0: the record is not the newest.
+func (t *table) spoil(r row, sequence uint64) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(r)
+	if sequence <= e.decSeq {
+		return 0
+	}
+	e.decSeq, e.spoiled = sequence, true
+	e.spoils++
+	return e.spoils
+}
+
 // hold brings the inventory up to what stands of r and wakes whom that
 // concerns: wishes that were denied and may have room now; and where two hold
 // the same host, or a namespace too much, those of whom the younger must go. A
@@ -146,18 +164,18 @@ func (t *table) decided(r row, rec bus.Record, own bool) {
 func (t *table) hold(r row, e *entry, own bool) {
 	d, ok := e.decision()
 	if !ok && e.decSeq > 0 {
-		return // an unreadable decision says nothing about what stands
+		return // nothing is known of what stands
 	}
-	lost, gained, freed, taken := t.inventory.hold(r, d.Exposure, e.age())
+	c := t.inventory.hold(r, d.Exposure, e.age())
 	again := func(other row) {
 		if x := t.rows[other]; x != nil {
 			t.wake(other, x.age())
 		}
 	}
-	for _, host := range lost {
+	for _, host := range c.lost {
 		t.waiting.forHost(host, again)
 	}
-	for _, host := range gained {
+	for _, host := range c.gained {
 		others := t.inventory.holdersOf(r, host)
 		for _, other := range others {
 			again(other)
@@ -166,10 +184,22 @@ func (t *table) hold(r row, e *entry, own bool) {
 			again(r)
 		}
 	}
-	if freed {
+	for _, s := range c.ceded {
+		t.waiting.forShared(s.shared, again)
+	}
+	if c.left != "" {
+		t.waiting.forGroup(c.left, again)
+	}
+	for _, s := range c.staked {
+		if other, ok := t.inventory.opponent(r, s); ok {
+			again(other)
+			again(r)
+		}
+	}
+	if c.freed {
 		t.waiting.inSpace(r.space(), again)
 	}
-	if freed || taken && !own {
+	if c.freed || c.taken && !own {
 		for _, other := range t.inventory.youngest(r.space()) {
 			again(other)
 		}
@@ -184,7 +214,7 @@ func (t *table) await(r row, e *entry) {
 		t.waiting.drop(r)
 		return
 	}
-	t.waiting.set(r, hostsOf(*want.Exposure))
+	t.waiting.set(r, *want.Exposure)
 }
 
 // wakeOwed wakes every row that the bundle p has not decided.

@@ -1,43 +1,82 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+
+	"drawbridge.dev/events"
+)
 
 // waiting are the wishes that were denied, by what may make room for them: the
-// host names that they ask for, and the namespace that they count in.
+// host names that they ask for, what they would share with others, the group
+// that they would join, and the namespace that they count in.
 type waiting struct {
 	hosts  map[string]map[row]bool // by bucketsOf and the wildcard above
+	shared map[shared]map[row]bool
+	groups map[string]map[row]bool // by groupScope
 	spaces map[space]map[row]bool
-	wants  map[row][]string
+	wants  map[row]wants
+}
+
+type wants struct {
+	hosts  []string
+	stakes []stake
+	group  string
 }
 
 func newWaiting() waiting {
-	return waiting{hosts: map[string]map[row]bool{}, spaces: map[space]map[row]bool{}, wants: map[row][]string{}}
+	return waiting{hosts: map[string]map[row]bool{}, shared: map[shared]map[row]bool{}, groups: map[string]map[row]bool{},
+		spaces: map[space]map[row]bool{}, wants: map[row]wants{}}
 }
 
-// set says that r waits for hosts and for room in its namespace.
-func (w waiting) set(r row, hosts []string) {
+// set says that r waits for what e wants.
+func (w waiting) set(r row, e events.Exposure) {
 	w.drop(r)
-	var places []string
-	for _, h := range hosts {
-		places = append(places, overlapping(h)...)
+	want := wants{stakes: stakesOf(r, e)}
+	for _, h := range hostsOf(e) {
+		want.hosts = append(want.hosts, overlapping(h)...)
 	}
-	for _, p := range places {
+	for _, p := range want.hosts {
 		put(w.hosts, p, r)
 	}
+	for _, s := range want.stakes {
+		put(w.shared, s.shared, r)
+	}
+	if e.Group != "" {
+		want.group = groupScope(r.cloud, e.Group)
+		put(w.groups, want.group, r)
+	}
 	put(w.spaces, r.space(), r)
-	w.wants[r] = places
+	w.wants[r] = want
 }
 
 func (w waiting) drop(r row) {
-	places, ok := w.wants[r]
+	want, ok := w.wants[r]
 	if !ok {
 		return
 	}
-	for _, p := range places {
+	for _, p := range want.hosts {
 		take(w.hosts, p, r)
 	}
+	for _, s := range want.stakes {
+		take(w.shared, s.shared, r)
+	}
+	take(w.groups, want.group, r)
 	take(w.spaces, r.space(), r)
 	delete(w.wants, r)
+}
+
+// forShared are the wishes that want something of what is shared.
+func (w waiting) forShared(s shared, f func(row)) {
+	for r := range w.shared[s] {
+		f(r)
+	}
+}
+
+// forGroup are the wishes that would join a group.
+func (w waiting) forGroup(scope string, f func(row)) {
+	for r := range w.groups[scope] {
+		f(r)
+	}
 }
 
 // forHost are the wishes that a claim of host was in the way of.

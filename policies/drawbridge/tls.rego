@@ -1,0 +1,64 @@
+package drawbridge
+
+# Where TLS is required, HTTP does nothing but lead to it.
+deny contains finding if {
+	for_namespace(data.settings.tls.required)
+	plain := {sprintf("%d", [listener.port]) |
+		some listener in input.wish.listeners
+		listener.protocol == "HTTP"
+		serves_plainly(listener)
+	}
+	count(plain) > 0
+	finding := {
+		"rule": "tls",
+		"reason": sprintf(
+			"port %s serves HTTP without TLS, which namespace %s requires: name a certificate, and have HTTP redirected to HTTPS",
+			[listed(plain), input.wish.key.namespace],
+		),
+	}
+}
+
+serves_plainly(listener) if listener.backend
+
+serves_plainly(listener) if {
+	some route in listener.routes
+	not route.redirect
+}
+
+# TLS is offered from the least version of the namespace on.
+obligations["tlsVersions"] := allowed if {
+	some listener in input.wish.listeners
+	listener.protocol == "TERMINATED_HTTPS"
+	minimum := for_namespace(data.settings.tls.minimum)
+	allowed := [version | some version in tls_versions; version >= minimum]
+}
+
+# In order of text as well as of age.
+tls_versions := ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+
+# A minimum that is no version would allow all or none.
+deny contains finding if {
+	minimum := for_namespace(data.settings.tls.minimum)
+	not minimum in tls_versions
+	finding := {
+		"rule": "tls",
+		"reason": sprintf("settings.tls.minimum %v is no TLS version: have it set to one of %s", [minimum, concat(", ", tls_versions)]),
+	}
+}
+
+# A certificate that expired is not taken on. One that stands is left, so that
+# its expiry does not keep a change of members from the load balancer.
+deny contains finding if {
+	expired := {sprintf("%s on %s", [object.get(certificate, "secret", certificate.digest), certificate.notAfter]) |
+		some certificate in input.wish.listeners[_].tls.certificates
+		time.parse_rfc3339_ns(certificate.notAfter) < time.parse_rfc3339_ns(input.time)
+		not certificate.digest in standing_certificates
+	}
+	count(expired) > 0
+	finding := {
+		"rule": "certificates",
+		"reason": sprintf("certificate %s expired: put one that is valid into the Secret", [listed(expired)]),
+	}
+}
+
+standing_certificates := {certificate.digest | some certificate in input.approved.listeners[_].tls.certificates}
