@@ -107,7 +107,7 @@ func (w *watcher) nodeChanged(before, after *corev1.Node) {
 		}
 		return translate.Nodes([]*corev1.Node{n})
 	}
-	if !slices.Equal(state(before), state(after)) {
+	if !slices.EqualFunc(state(before), state(after), translate.Node.Equal) {
 		w.window.open()
 	}
 }

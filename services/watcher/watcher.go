@@ -282,7 +282,7 @@ func (w *watcher) takeNodes() {
 	w.looking.Lock()
 	defer w.looking.Unlock()
 	nodes := translate.Nodes(list[corev1.Node](w.source.Nodes.GetStore()))
-	if old := w.nodes.Swap(&nodes); slices.Equal(*old, nodes) {
+	if old := w.nodes.Swap(&nodes); slices.EqualFunc(*old, nodes, translate.Node.Equal) {
 		return
 	}
 	w.metrics.nodes.Set(float64(len(nodes)))

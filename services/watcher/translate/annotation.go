@@ -89,20 +89,48 @@ func (a annotated) unknown() {
 		switch {
 		case there && slices.Contains(known.Kinds, a.kind):
 		case strings.HasPrefix(name, Prefix):
-			a.found.refuse(field(name), "is not known for this kind, %s; known are %s", a.kind, strings.Join(ours(a.kind), ", "))
+			a.found.refuse(field(name), "is not known for this kind, %s; nearest is %s; deploy/annotations.md has all", a.kind, nearest(name, a.kind))
 		case older(name):
 			a.found.note(field(name), "has no effect on this kind, %s: remove it, or keep it for the controller that reads it", a.kind)
 		}
 	}
 }
 
-func ours(kind string) (names []string) {
+// nearest is the one of our annotations of a kind that is written most alike.
+func nearest(name, kind string) (best string) {
+	least := 0
 	for _, k := range Annotations {
-		if strings.HasPrefix(k.Name, Prefix) && slices.Contains(k.Kinds, kind) {
-			names = append(names, k.Name)
+		if k.Peer != Ours || !slices.Contains(k.Kinds, kind) {
+			continue
+		}
+		if d := distance(name, k.Name); best == "" || d < least {
+			best, least = k.Name, d
 		}
 	}
-	return names
+	return best
+}
+
+// distance is how many bytes must be put in, left out or changed to make b of a
+// (Levenshtein).
+func distance(a, b string) int {
+	const most = 100 // of a name that is longer the beginning is enough
+	a, b = a[:min(len(a), most)], b[:min(len(b), most)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost = 1 + min(before, row[j], row[j+1])
+			}
+			before, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
 }
 
 // read gives what the annotations of one setting say, which are its names, our

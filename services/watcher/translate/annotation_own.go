@@ -83,7 +83,7 @@ var ownAnnotations = []Annotation{
 	{Name: AnnotationPort, Peer: Ours, Kinds: both, Values: "name or id", Default: "one is made", Means: "The Neutron port of the VIP; goes before the subnet."},
 	{Name: AnnotationAddress, Peer: Ours, Kinds: both, Values: "an IP address", Default: "one is assigned", Means: "The address of the VIP."},
 	{Name: AnnotationAdditionalSubnets, Peer: Ours, Kinds: both, Values: "names or ids, separated by commas", Default: "none", Means: "Subnets of further VIPs.", API: "2.26"},
-	{Name: AnnotationIPFamilies, Peer: Ours, Kinds: both, Values: `"IPv4", "IPv6", "IPv4,IPv6" or "IPv6,IPv4"`, Default: "spec.ipFamilies of a Service of our class if it has IPv6; otherwise what the subnet gives", Means: "The families of the VIP and of the additional one. Two need the API version.", API: "2.26"},
+	{Name: AnnotationIPFamilies, Peer: Ours, Kinds: both, Values: `"IPv4", "IPv6", "IPv4,IPv6" or "IPv6,IPv4"`, Default: "spec.ipFamilies of a Service of our class if it has two; otherwise what the subnet gives", Means: "The families of the VIP and of the additional one. Two need the API version.", API: "2.26"},
 	{Name: AnnotationMemberSubnet, Peer: Ours, Kinds: both, Values: "name or id", Default: executors, Means: "The subnet through which members are reached."},
 
 	{Name: AnnotationFloatingIP, Peer: Ours, Kinds: both, Values: "an IP address", Default: "one is made", Means: "A floating IP that stands and is bound to nothing. It is never deleted."},

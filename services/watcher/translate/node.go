@@ -2,33 +2,39 @@ package translate
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"drawbridge.dev/events"
 )
 
 // Node is a node that takes traffic, with its first InternalIP of each family.
 type Node struct {
 	Name, IPv4, IPv6 string
+	Cordoned         bool
+	Labels           map[string]string
+}
+
+// Equal says whether two nodes mean the same for every object.
+func (n Node) Equal(o Node) bool {
+	return n.Name == o.Name && n.IPv4 == o.IPv4 && n.IPv6 == o.IPv6 && n.Cordoned == o.Cordoned && maps.Equal(n.Labels, o.Labels)
 }
 
 // autoscalerTaint marks a node that the cluster autoscaler is about to delete.
 const autoscalerTaint = "ToBeDeletedByClusterAutoscaler"
 
-// Nodes selects the nodes that take traffic from outside, by the rules of the
-// Kubernetes service controller: ready, not being deleted, not excluded by
-// label. A cordoned node stays. One without an InternalIP cannot be reached and
-// is left out. The result is sorted.
+// Nodes selects the nodes that may take traffic from outside: ready, not being
+// deleted, not excluded by label, as the Kubernetes service controller does. A
+// cordoned one is marked. One without an InternalIP cannot be reached and is
+// left out. The result is sorted.
 func Nodes(nodes []*corev1.Node) []Node {
 	var out []Node
 	for _, n := range nodes {
 		if !eligible(n) {
 			continue
 		}
-		m := Node{Name: n.Name}
+		m := Node{Name: n.Name, Cordoned: n.Spec.Unschedulable, Labels: n.Labels}
 		for _, a := range n.Status.Addresses {
 			ip, err := netip.ParseAddr(a.Address)
 			if a.Type != corev1.NodeInternalIP || err != nil {
@@ -60,30 +66,15 @@ func eligible(n *corev1.Node) bool {
 	})
 }
 
-// members are the nodes at the nodePort of a Service, by IPv4 where the node
-// and the Service have it, else by IPv6.
-func members(nodes []Node, svc *corev1.Service, port int32) []events.Member {
+// address is that of a node for a Service: IPv4 where both have it, else IPv6;
+// empty: they have no family in common.
+func (n Node) address(svc *corev1.Service) string {
 	families := svc.Spec.IPFamilies
-	v4 := len(families) == 0 || slices.Contains(families, corev1.IPv4Protocol)
-	v6 := len(families) == 0 || slices.Contains(families, corev1.IPv6Protocol)
-	out := make([]events.Member, 0, len(nodes))
-	for _, n := range nodes {
-		switch {
-		case v4 && n.IPv4 != "":
-			out = append(out, events.Member{Name: n.Name, Address: n.IPv4, Port: int(port)})
-		case v6 && n.IPv6 != "":
-			out = append(out, events.Member{Name: n.Name, Address: n.IPv6, Port: int(port)})
-		}
+	switch {
+	case n.IPv4 != "" && (len(families) == 0 || slices.Contains(families, corev1.IPv4Protocol)):
+		return n.IPv4
+	case n.IPv6 != "" && (len(families) == 0 || slices.Contains(families, corev1.IPv6Protocol)):
+		return n.IPv6
 	}
-	return out
-}
-
-// monitor is the health check of a backend. The times are those of the
-// OpenStack cloud controller manager: users know how fast a node drops out.
-func monitor(p events.Protocol) *events.Monitor {
-	kind := "TCP"
-	if p == events.UDP {
-		kind = "UDP-CONNECT"
-	}
-	return &events.Monitor{Type: kind, Delay: 5, Timeout: 3, MaxRetries: 1, MaxRetriesDown: 3}
+	return ""
 }

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -12,6 +11,20 @@ import (
 
 	"drawbridge.dev/events"
 )
+
+// ServiceDefaults are what Services get that say nothing else, as the section
+// [LoadBalancer] of the OpenStack cloud controller manager has them.
+type ServiceDefaults struct {
+	LBMethod       string // lb-method; empty: the driver's first
+	Internal       bool   // internal-lb: every Service is internal, whatever it says
+	CreateMonitor  *bool  // create-monitor; nil: true for Services of our class, false for those without a class
+	MonitorDelay   int    // seconds; 0: 5
+	MonitorTimeout int    // seconds; 0: 3
+	MaxRetries     int    // monitor-max-retries; 0: 1
+	MaxRetriesDown int    // monitor-max-retries-down; 0: 3
+	TLSContainer   string // default-tls-container-ref, of Services without a class
+	HostnameSuffix string // ingress-hostname-suffix, where enable-ingress-hostname is set; empty: none
+}
 
 // Service translates a Service of type LoadBalancer: one listener and one
 // backend for each port.
@@ -24,39 +37,29 @@ func Service(svc *corev1.Service, refs References, s Settings) Result {
 	f := &findings{}
 	a := annotated{kind: events.KindService, values: svc.Annotations, found: f}
 	a.unknown()
-	r.Cloud, _ = read(a, s.Cloud, parseCloud, AnnotationCloud)
+	r.Cloud, _ = setting(a, s.Cloud, parseCloud, AnnotationCloud)
 	var x events.Exposure
-	x.Internal, _ = read(a, false, parseBool, AnnotationInternal, annotationServiceInternal)
-	x.Flavor, _ = read(a, "", parseName("flavor"), AnnotationFlavor)
-	monitored, _ := read(a, true, parseBool, AnnotationHealthMonitor)
-	sources := serviceSources(svc, a)
-	unserved(svc, monitored, f)
-
-	if len(svc.Spec.Ports) == 0 {
-		f.refuse("spec.ports", "has no port: name at least one")
+	a.exposure(&x, s.Services.Internal)
+	x.Internal = x.Internal || s.Services.Internal
+	if x.Placement.Families == nil && svc.Spec.LoadBalancerClass != nil {
+		x.Placement.Families = families(svc.Spec.IPFamilies)
 	}
-	taken := map[string]int{}
-	for i, p := range svc.Spec.Ports {
-		at := fmt.Sprintf("spec.ports[%d]", i)
-		protocol, ok := servicePort(p, at, f)
-		if !ok {
-			continue
-		}
-		slot := fmt.Sprintf("%s/%d", protocol, p.Port)
-		if j, twice := taken[slot]; twice {
-			f.refuse(at+".port", "%s is already taken by spec.ports[%d]: every port and protocol may be there once", slot, j)
-			continue
-		}
-		taken[slot] = i
-		b := events.Backend{Name: backendName(svc.Namespace, svc.Name, fmt.Sprint(p.Port), protocol), Protocol: protocol,
-			Members: members(refs.Nodes, svc, p.NodePort)}
-		if monitored {
-			b.Monitor = monitor(protocol)
-		}
-		x.Backends = append(x.Backends, b)
-		x.Listeners = append(x.Listeners, events.Listener{Protocol: protocol, Port: int(p.Port), Backend: b.Name, AllowedSources: sources})
-	}
+	givenAddress(svc, a, &x)
+	p := a.service(svc, r.Cloud, refs, s)
+	p.fill(&x)
 	return finish(r, x, &svc.ObjectMeta, refs, f)
+}
+
+// families of a Service of two; nil for one: its members are reached from a VIP
+// of either family.
+func families(in []corev1.IPFamily) (out []string) {
+	if len(in) < 2 {
+		return nil
+	}
+	for _, f := range in {
+		out = append(out, string(f))
+	}
+	return out
 }
 
 // asksService says whether a Service is ours. One that is being deleted asks
@@ -71,35 +74,51 @@ func asksService(svc *corev1.Service, s Settings) bool {
 	return *svc.Spec.LoadBalancerClass == LoadBalancerClass
 }
 
-// servicePort checks one port and says its protocol.
-func servicePort(p corev1.ServicePort, at string, f *findings) (events.Protocol, bool) {
-	protocol := events.Protocol(cmp.Or(p.Protocol, corev1.ProtocolTCP))
-	ok := true
-	refuse := func(field, format string, args ...any) {
-		f.refuse(at+field, format, args...)
-		ok = false
+// givenAddress is an address that a Service asks for: spec.loadBalancerIP, or
+// what stands for it. It is that of the VIP where the Service is internal, else
+// of a floating IP.
+func givenAddress(svc *corev1.Service, a annotated, x *events.Exposure) {
+	type given struct{ at, address string }
+	var asked []given
+	ask := func(at, value string) {
+		address, err := parseAddress(value)
+		if err != nil {
+			a.found.refuse(at, "%v", err)
+			return
+		}
+		asked = append(asked, given{at, address})
 	}
-	if protocol != events.TCP && protocol != events.UDP {
-		refuse(".protocol", "%q is not served: TCP and UDP are", protocol)
+	if svc.Spec.LoadBalancerIP != "" {
+		ask("spec.loadBalancerIP", svc.Spec.LoadBalancerIP)
 	}
-	if p.Port < 1 || p.Port > 65535 {
-		refuse(".port", "%d is not in 1-65535", p.Port)
+	_, written := a.values[occmLoadBalancer]
+	if v, there := a.values[occmAddress]; there && !written {
+		ask(field(occmAddress), v)
 	}
-	switch {
-	case p.NodePort == 0:
-		refuse(".nodePort", "port %d has none, so that no node can be reached: leave spec.allocateLoadBalancerNodePorts true, or set one (a folder of manifests has no API server that does)", p.Port)
-	case p.NodePort < 1 || p.NodePort > 65535:
-		refuse(".nodePort", "%d is not in 1-65535", p.NodePort)
+	own, at := &x.FloatingIP.Address, field(AnnotationFloatingIP)
+	if x.Internal {
+		own, at = &x.Placement.Address, field(AnnotationAddress)
 	}
-	return protocol, ok
+	if *own != "" {
+		asked = append([]given{{at, *own}}, asked...)
+	}
+	for _, g := range asked {
+		if *own != "" && *own != g.address {
+			a.found.refuse(g.at, "says %s, and %s says %s: keep one of them", g.address, at, *own)
+			continue
+		}
+		if *own == "" {
+			*own, at = g.address, g.at
+		}
+	}
 }
 
 // serviceSources are the allowed sources of a Service. The field goes before
 // the older annotation, as Kubernetes has it; our own annotation must not
 // contradict the field.
 func serviceSources(svc *corev1.Service, a annotated) []string {
-	sources, name := read(a, nil, parseSources, AnnotationAllowedSources, annotationServiceSources)
 	if len(svc.Spec.LoadBalancerSourceRanges) == 0 {
+		sources, _ := setting(a, nil, parseSources, AnnotationAllowedSources)
 		return sources
 	}
 	const at = "spec.loadBalancerSourceRanges"
@@ -114,38 +133,20 @@ func serviceSources(svc *corev1.Service, a annotated) []string {
 	}
 	slices.Sort(ranges)
 	ranges = slices.Compact(ranges)
-	if name == AnnotationAllowedSources && !slices.Equal(ranges, sources) {
-		a.found.refuse(field(name), "says %s, and %s says %s: keep one of them", strings.Join(sources, ","), at, strings.Join(ranges, ","))
+	own, name := read(a, nil, parseSources, AnnotationAllowedSources)
+	read(a, nil, parseSources, annotationServiceSources) // what is wrong in it is told, though it has no effect
+	if name != "" && !slices.Equal(ranges, own) {
+		a.found.refuse(field(name), "says %s, and %s says %s: keep one of them", strings.Join(own, ","), at, strings.Join(ranges, ","))
 	}
 	return ranges
 }
 
-// unserved reports fields that cannot be fulfilled.
-func unserved(svc *corev1.Service, monitored bool, f *findings) {
-	if svc.Spec.LoadBalancerIP != "" {
-		f.note("spec.loadBalancerIP", "%q has no effect: the address is assigned", shown(svc.Spec.LoadBalancerIP))
-	}
-	if svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
-		f.note("spec.sessionAffinity", `"ClientIP" has no effect at the load balancer`)
-	}
-	if svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
-		return
-	}
-	const at = "spec.externalTrafficPolicy"
-	if !monitored {
-		f.refuse(at, `"Local" needs the health monitor, which alone finds the nodes with a pod: remove %s, or use "Cluster"`, AnnotationHealthMonitor)
-	}
-	if slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.Protocol == corev1.ProtocolUDP }) {
-		f.refuse(at, `"Local" cannot be served for UDP, whose check does not find the nodes without a pod: use "Cluster"`)
-	}
-}
-
 // backendName is namespace/service:port, and says the protocol where it is not
-// TCP, because a Service may have one port in both.
+// TCP, because a Service may have one port in several.
 func backendName(namespace, service, port string, p events.Protocol) string {
 	name := namespace + "/" + service + ":" + port
-	if p == events.UDP {
-		name += "/UDP"
+	if p == events.UDP || p == events.SCTP {
+		name += "/" + string(p)
 	}
 	return name
 }

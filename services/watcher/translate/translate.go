@@ -62,9 +62,9 @@ type Settings struct {
 	// DefaultTLSSecret is the Secret, as namespace/name, of an entry of an Ingress'
 	// spec.tls that names none; empty: there is none.
 	DefaultTLSSecret string
-	NodeSelector        string // of the nodes that are members, as in drawbridge.dev/node-selector; empty: all
-	KeepCordoned        bool   // cordoned nodes stay members; else they are drained
-	Services            ServiceDefaults
+	NodeSelector     string // of the nodes that are members, as in drawbridge.dev/node-selector; empty: all
+	KeepCordoned     bool   // cordoned nodes stay members; else they are drained
+	Services         ServiceDefaults
 }
 
 // References is what an object may refer to.
@@ -74,6 +74,9 @@ type References struct {
 	Services        map[string]*corev1.Service   // of the object's namespace, by name; see [ServiceNames]
 	IngressClasses  []*networkingv1.IngressClass // of the whole cluster
 	Secrets         Secrets
+	// Endpoints are the EndpointSlices of those of the Services that need them
+	// ([NeedsEndpoints]), by the Service's name.
+	Endpoints map[string][]*discoveryv1.EndpointSlice
 }
 
 // Result is the translation of one object.

@@ -1,11 +1,16 @@
 package translate
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"drawbridge.dev/events"
 )
 
 // The readers of values. An error says what was read, and what is allowed.
@@ -38,11 +43,68 @@ func CheckCloud(name string) error {
 func parseName(what string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		t := strings.TrimSpace(s)
-		if t == "" || len(t) > 255 || strings.IndexFunc(t, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' }) >= 0 {
+		if t == "" || len(t) > 255 || strings.ContainsFunc(t, unprintable) {
 			return "", fmt.Errorf("%q is no %s: its name or id is allowed, at most 255 bytes", shown(s), what)
 		}
 		return t, nil
 	}
+}
+
+func unprintable(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' }
+
+// parseNames reads names separated by commas.
+func parseNames(what string) func(string) ([]string, error) {
+	one := parseName(what)
+	return func(s string) ([]string, error) {
+		var out []string
+		for part := range strings.SplitSeq(s, ",") {
+			v, err := one(part)
+			if err != nil {
+				return nil, fmt.Errorf("%q: %w; several are separated by commas", shown(s), err)
+			}
+			out = append(out, v)
+		}
+		return out, nil
+	}
+}
+
+func parseTags(s string) ([]string, error) {
+	tags, err := parseNames("tag")(s)
+	for _, t := range tags {
+		if strings.HasPrefix(t, Prefix) {
+			return nil, fmt.Errorf("%q begins with %s, as only our own tags may", shown(t), Prefix)
+		}
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags), err
+}
+
+// parseGroup follows the rule of the contract for the name of a group.
+func parseGroup(s string) (string, error) {
+	t := strings.TrimSpace(s)
+	plain := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
+	odd := func(r rune) bool { return !plain(r) && r != '-' && r != '.' }
+	if t == "" || len(t) > 63 || strings.ContainsFunc(t, odd) || !plain(rune(t[0])) || !plain(rune(t[len(t)-1])) {
+		return "", fmt.Errorf("%q is no name of a group: lower case letters, digits, '-' and '.' are allowed, at most 63, the first and the last a letter or digit", shown(s))
+	}
+	return t, nil
+}
+
+func parseAddress(s string) (string, error) {
+	a, err := netip.ParseAddr(strings.TrimSpace(s))
+	if err != nil || a.Zone() != "" {
+		return "", fmt.Errorf("%q is no IP address, such as 192.0.2.7", shown(s))
+	}
+	return a.String(), nil
+}
+
+func parseHostname(s string) (string, error) {
+	t := strings.ToLower(strings.TrimSpace(s))
+	err := checkHost(t)
+	if err == nil && (t == "" || strings.HasPrefix(t, "*")) {
+		err = fmt.Errorf("%q is no host name: one such as www.example.org is allowed", shown(s))
+	}
+	return t, err
 }
 
 // parseSources reads CIDRs separated by commas, with blanks around them.
@@ -59,3 +121,203 @@ func parseSources(s string) ([]string, error) {
 	slices.Sort(out)
 	return slices.Compact(out), nil
 }
+
+// parseNumber reads a whole number of a range, both ends included.
+func parseNumber(least, most int) func(string) (*int, error) {
+	return func(s string) (*int, error) {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < least || n > most {
+			return nil, fmt.Errorf("%q is no number in %d-%d", shown(s), least, most)
+		}
+		return &n, nil
+	}
+}
+
+const (
+	mostMilliseconds = 24 * 24 * 3600 * 1000 // of a time-out, as Octavia has it
+	mostSeconds      = 24 * 3600
+)
+
+// parseSeconds reads a span in seconds, or with a unit.
+func parseSeconds(s string) (*int, error) {
+	t := strings.TrimSpace(s)
+	if d, err := time.ParseDuration(t); err == nil && d%time.Second == 0 {
+		t = strconv.FormatInt(int64(d/time.Second), 10)
+	}
+	n, err := parseNumber(0, mostSeconds)(t)
+	if err != nil {
+		return nil, fmt.Errorf(`%q is no span of at most a day: allowed are seconds, 0 to %d, or a duration such as "90s" or "2m"`, shown(s), mostSeconds)
+	}
+	return n, nil
+}
+
+// parseOneOf reads one of several words, whatever its case, and gives it as it
+// is in the list.
+func parseOneOf(allowed ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		for _, w := range allowed {
+			if strings.EqualFold(strings.TrimSpace(s), w) {
+				return w, nil
+			}
+		}
+		return "", fmt.Errorf("%q is none of %s", shown(s), quoted(allowed))
+	}
+}
+
+// parseEach reads words separated by commas, sorted.
+func parseEach(allowed ...string) func(string) ([]string, error) {
+	return func(s string) ([]string, error) {
+		var out []string
+		for part := range strings.SplitSeq(s, ",") {
+			w, err := parseOneOf(allowed...)(part)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, w)
+		}
+		slices.Sort(out)
+		return slices.Compact(out), nil
+	}
+}
+
+func parseFamilies(s string) ([]string, error) {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		f, err := parseOneOf("IPv4", "IPv6")(part)
+		if err != nil || slices.Contains(out, f) {
+			return nil, fmt.Errorf(`%q is none of "IPv4", "IPv6", "IPv4,IPv6", "IPv6,IPv4"`, shown(s))
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// parseChecked reads what a check of the contract takes, which is that of one
+// field of a whole exposure.
+func parseChecked(what string, allowed func(string) bool) func(string) (string, error) {
+	return func(s string) (string, error) {
+		t := strings.TrimSpace(s)
+		if t == "" || len(t) > 2048 || !allowed(t) {
+			return "", fmt.Errorf("%q is no %s", shown(s), what)
+		}
+		return t, nil
+	}
+}
+
+// affinity is the value of session-affinity; the zero value is "none".
+type affinity struct{ kind, cookie string }
+
+func parseAffinity(s string) (affinity, error) {
+	t := strings.TrimSpace(s)
+	cookie, named := strings.CutPrefix(t, "app-cookie:")
+	switch {
+	case t == "none":
+		return affinity{}, nil
+	case t == "source-ip":
+		return affinity{kind: "SOURCE_IP"}, nil
+	case t == "http-cookie":
+		return affinity{kind: "HTTP_COOKIE"}, nil
+	case named && cookieName.MatchString(cookie):
+		return affinity{"APP_COOKIE", cookie}, nil
+	}
+	return affinity{}, fmt.Errorf(`%q is none of "none", "source-ip", "http-cookie" and "app-cookie:" with the name of a cookie`, shown(s))
+}
+
+// parseProxy reads the version of the PROXY protocol as a protocol; empty: none.
+func parseProxy(s string) (events.Protocol, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "v1", "true":
+		return events.PROXY, nil
+	case "v2":
+		return events.PROXYV2, nil
+	case "none", "false":
+		return "", nil
+	}
+	return "", fmt.Errorf(`%q is none of "v1" or "true", "v2", "none" or "false"`, shown(s))
+}
+
+// selector is labels that a node must have; a nil value is any.
+type selector map[string]*string
+
+func parseSelector(s string) (selector, error) {
+	out := selector{}
+	for part := range strings.SplitSeq(s, ",") {
+		key, value, valued := strings.Cut(strings.TrimSpace(part), "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !labelKey.MatchString(key) || len(key) > 317 || valued && (!labelValue.MatchString(value) || len(value) > 63) {
+			return nil, fmt.Errorf(`%q holds %q, which is no label: allowed are "key=value" and "key", separated by commas`, shown(s), shown(part))
+		}
+		if _, twice := out[key]; twice {
+			return nil, fmt.Errorf("%q names the label %q twice, which no node can have", shown(s), shown(key))
+		}
+		out[key] = nil
+		if valued {
+			out[key] = &value
+		}
+	}
+	return out, nil
+}
+
+func (s selector) matches(labels map[string]string) bool {
+	for key, value := range s {
+		if have, there := labels[key]; !there || value != nil && have != *value {
+			return false
+		}
+	}
+	return true
+}
+
+// CheckNodeSelector refuses what the annotation drawbridge.dev/node-selector
+// would refuse; empty is every node.
+func CheckNodeSelector(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := parseSelector(s)
+	return err
+}
+
+// portValue is what an annotation says of one port, or, if port is empty, of
+// every one that it fits.
+type portValue[T any] struct {
+	port  string
+	value T
+}
+
+// parsePorts reads entries separated by commas, each "value" or "port=value".
+func parsePorts[T any](parse func(string) (T, error)) func(string) ([]portValue[T], error) {
+	return func(s string) ([]portValue[T], error) {
+		var out []portValue[T]
+		for part := range strings.SplitSeq(s, ",") {
+			port, value, named := strings.Cut(strings.TrimSpace(part), "=")
+			if !named {
+				port, value = "", port
+			} else if port = strings.TrimSpace(port); port == "" {
+				return nil, fmt.Errorf("%q has an entry without a port before the '='", shown(s))
+			}
+			v, err := parse(value)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, portValue[T]{port, v})
+		}
+		return out, nil
+	}
+}
+
+// whole makes a reader of one value of one that takes ports too.
+func whole[T any](parse func(string) ([]portValue[T], error)) func(string) (T, error) {
+	return func(s string) (T, error) {
+		var none T
+		all, err := parse(s)
+		switch {
+		case err != nil:
+			return none, err
+		case len(all) != 1 || all[0].port != "":
+			return none, errors.New("names ports, or several values: one value is allowed")
+		}
+		return all[0].value, nil
+	}
+}
+
+const mostConnections = math.MaxInt32

@@ -1,0 +1,383 @@
+package translate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"drawbridge.dev/events"
+)
+
+// defaultAffinity is the time-out that an API server gives to
+// spec.sessionAffinity ClientIP.
+const defaultAffinity = 10800 // seconds
+
+// service is what the annotations and fields of one Service say of its ports.
+type service struct {
+	annotated
+	svc      *corev1.Service
+	refs     References
+	settings Settings
+	cloud    string
+
+	entrance  entrance
+	reach     reach
+	checked   monitoring
+	local     bool // externalTrafficPolicy Local, to nodes
+	algorithm string
+	drain     *int
+
+	protocols perPort[events.Protocol]
+	proxy     perPort[events.Protocol]
+	headers   perPort[string]
+	affinity  perPort[affinity]
+	kinds     perPort[string]
+	secrets   perPort[string]
+	container perPort[string]
+
+	forwarded bool // OCCM's x-forwarded-for
+}
+
+func (a annotated) service(svc *corev1.Service, cloud string, refs References, s Settings) *service {
+	ports := svc.Spec.Ports
+	p := &service{annotated: a, svc: svc, refs: refs, settings: s, cloud: cloud}
+	p.entrance.sources = serviceSources(svc, a)
+	p.entrance.fill(a)
+	p.members()
+	p.monitors()
+	p.algorithm, _ = setting(a, s.Services.LBMethod, parseOneOf(events.Algorithms...), AnnotationAlgorithm)
+	p.drain, _ = setting(a, nil, parseSeconds, AnnotationDrainDelay)
+
+	protocols, by := setting(a, nil, parsePorts(parseListenerProtocol), AnnotationPortProtocols)
+	p.protocols = spread(a, ports, protocols, by).single(a, ports)
+	if len(p.protocols.bare) > 0 {
+		a.found.refuse(field(by), `%q has a protocol without a port: write it as "443=TERMINATED_HTTPS"`, shown(a.values[by]))
+	}
+	proxies, by := setting(a, nil, parsePorts(parseProxy), AnnotationProxyProtocol)
+	p.proxy = spread(a, ports, proxies, by).single(a, ports)
+	affinities, by := setting(a, nil, parsePorts(parseAffinity), AnnotationSessionAffinity)
+	p.affinity = spread(a, ports, affinities, by).single(a, ports)
+	secrets, by := setting(a, nil, parsePorts(parseSecretName), AnnotationTLSSecrets)
+	p.secrets = spread(a, ports, secrets, by)
+	containers, by := setting(a, nil, parsePorts(parseContainer), AnnotationTLSContainer)
+	p.container = spread(a, ports, containers, by).single(a, ports)
+	if p.container.by == "" && p.secrets.by == "" && svc.Spec.LoadBalancerClass == nil && s.Services.TLSContainer != "" {
+		p.container = perPort[string]{by: occmTLSContainer, bare: []string{s.Services.TLSContainer}}
+	}
+	p.readHeaders()
+	if p.secrets.by != "" && p.container.by != "" && len(p.secrets.bare) > 0 && len(p.container.bare) > 0 {
+		a.contradict(p.container.by, p.secrets.by)
+	}
+	return p
+}
+
+// readHeaders reads our list of headers and OCCM's switch of one of them.
+func (p *service) readHeaders() {
+	a := p.annotated
+	headers, by := read(a, nil, parsePorts(parseOneOf(append([]string{"none"}, events.HeaderNames...)...)), AnnotationForwardedHeaders)
+	p.headers = spread(a, p.svc.Spec.Ports, headers, by)
+	on, older := read(a, false, parseBool, occmForwardedFor)
+	switch {
+	case older == "":
+	case by == "":
+		p.forwarded = on
+	case on != slices.Contains(p.headers.bare, "X-Forwarded-For"):
+		a.contradict(by, older)
+	}
+}
+
+func (p *service) members() {
+	otherwise := toNodes
+	if withoutNodePorts(p.svc) {
+		otherwise = toPods
+	}
+	p.reach = p.annotated.reach(otherwise, p.settings)
+	p.local = p.svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal && p.reach.to != toPods
+	// The check finds the nodes whose pods are gone: a cordoned node serves until then.
+	p.reach.cordoned = p.reach.cordoned || p.local
+}
+
+func (p *service) monitors() {
+	d := p.settings.Services
+	on := p.svc.Spec.LoadBalancerClass != nil
+	if d.CreateMonitor != nil {
+		on = *d.CreateMonitor
+	}
+	p.checked = p.annotated.monitoring(on || p.local && p.reach.to == toNodes, events.Monitor{
+		Delay: d.MonitorDelay, Timeout: d.MonitorTimeout, MaxRetries: d.MaxRetries, MaxRetriesDown: d.MaxRetriesDown})
+	p.kinds = spread(p.annotated, p.svc.Spec.Ports, p.checked.kinds, p.checked.named).single(p.annotated, p.svc.Spec.Ports)
+	if p.local && p.reach.to == toNodes && !p.checked.on {
+		p.found.refuse("spec.externalTrafficPolicy", `"Local" needs the health monitor, which alone finds the nodes with a pod: remove %s, set %s to %q, or use "Cluster"`,
+			p.checked.by, AnnotationMembers, toNodesWithPods)
+	}
+}
+
+// fill adds a listener and a backend for every port.
+func (p *service) fill(x *events.Exposure) {
+	if len(p.svc.Spec.Ports) == 0 {
+		p.found.refuse("spec.ports", "has no port: name at least one")
+	}
+	p.hints()
+	taken := map[string]int{}
+	for i := range p.svc.Spec.Ports {
+		port := &p.svc.Spec.Ports[i]
+		at := fmt.Sprintf("spec.ports[%d]", i)
+		if !p.checkPort(port, at) {
+			continue
+		}
+		slot := fmt.Sprintf("%s/%d", protocolOf(port), port.Port)
+		if j, twice := taken[slot]; twice {
+			p.found.refuse(at+".port", "%s is already taken by spec.ports[%d]: every port and protocol may be there once", slot, j)
+			continue
+		}
+		taken[slot] = i
+		l := p.listener(i, at)
+		b := p.backend(i, at, &l)
+		x.Backends = append(x.Backends, b)
+		x.Listeners = append(x.Listeners, l)
+	}
+}
+
+func (p *service) checkPort(port *corev1.ServicePort, at string) bool {
+	ok := true
+	refuse := func(field, format string, args ...any) {
+		p.found.refuse(at+field, format, args...)
+		ok = false
+	}
+	switch protocolOf(port) {
+	case corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP:
+	default:
+		refuse(".protocol", "%q is not served: TCP, UDP and SCTP are", protocolOf(port))
+	}
+	if port.Port < 1 || port.Port > 65535 {
+		refuse(".port", "%d is not in 1-65535", port.Port)
+	}
+	switch {
+	case port.NodePort < 0 || port.NodePort > 65535:
+		refuse(".nodePort", "%d is not in 1-65535", port.NodePort)
+	case port.NodePort == 0 && p.reach.to != toPods:
+		refuse(".nodePort", "port %d has none, so that no node can be reached: leave spec.allocateLoadBalancerNodePorts true, or set one (a folder of manifests has no API server that does), or set %s to %q",
+			port.Port, AnnotationMembers, toPods)
+	}
+	return ok
+}
+
+// hints gives what names no port to the ports that it is for: all TCP ports
+// where it is OCCM's; else those of the right protocol, or, where there is none,
+// those that are marked as such.
+func (p *service) hints() {
+	ports := p.svc.Spec.Ports
+	pick := func(by string, older bool, fits []events.Protocol, application string, number int32) []int {
+		var out []int
+		for i := range ports {
+			explicit := p.protocols.named[i]
+			if protocolOf(&ports[i]) == corev1.ProtocolTCP && (older && len(explicit) == 0 || len(explicit) > 0 && slices.Contains(fits, explicit[0])) {
+				out = append(out, i)
+			}
+		}
+		if len(out) == 0 && !older {
+			if out = hinted(ports, application, number); len(out) == 0 {
+				p.found.refuse(field(by), `fits no port: name one, as in "%d=...", of %v`, number, portNames(ports))
+			}
+		}
+		return out
+	}
+	give := func(to *perPort[string], to2 []int) {
+		for _, i := range to2 {
+			if len(to.named[i]) == 0 {
+				to.named[i] = to.bare
+			}
+		}
+		to.bare = nil
+	}
+	ends := []events.Protocol{events.TerminatedHTTPS}
+	for _, v := range []*perPort[string]{&p.secrets, &p.container} {
+		if len(v.bare) > 0 {
+			if v.named == nil {
+				v.named = map[int][]string{}
+			}
+			give(v, pick(v.by, v.by == occmTLSContainer, ends, "https", 443))
+		}
+	}
+	if len(p.headers.bare) > 0 && !slices.Equal(p.headers.bare, []string{"none"}) {
+		for i := range ports { // ports that end TLS are of HTTP too
+			if len(p.secrets.named[i])+len(p.container.named[i]) > 0 && len(p.protocols.named[i]) == 0 {
+				p.protocols.named[i] = ends
+			}
+		}
+		give(&p.headers, pick(p.headers.by, false, []events.Protocol{events.HTTP, events.TerminatedHTTPS}, "http", 80))
+	}
+	if p.forwarded {
+		for i := range ports {
+			explicit := p.protocols.named[i]
+			if protocolOf(&ports[i]) == corev1.ProtocolTCP && (len(explicit) == 0 || explicit[0].Routed()) {
+				p.headers.named[i] = []string{"X-Forwarded-For"}
+			}
+		}
+		p.headers.by = occmForwardedFor
+	}
+}
+
+// listener is that of one port, without its backend.
+func (p *service) listener(i int, at string) events.Listener {
+	port := &p.svc.Spec.Ports[i]
+	own := events.Protocol(protocolOf(port))
+	protocol := own
+	tls := append(slices.Clone(p.secrets.named[i]), p.container.named[i]...)
+	headers := slices.DeleteFunc(slices.Clone(p.headers.named[i]), func(h string) bool { return h == "none" })
+	switch explicit := p.protocols.named[i]; {
+	case len(explicit) > 0:
+		protocol = explicit[0]
+	case len(tls) > 0:
+		protocol = events.TerminatedHTTPS
+	case len(headers) > 0:
+		protocol = events.HTTP
+	}
+	l := p.entrance.listener(protocol, int(port.Port))
+	name := portNames(p.svc.Spec.Ports)[i]
+	if protocol.Family() != own.Family() {
+		p.found.refuse(field(cmp.Or(p.protocols.by, p.secrets.by, p.container.by, p.headers.by)), "makes port %s one of %s, which needs protocol %s in %s", name, protocol, protocol.Family(), at)
+		return l
+	}
+	if len(headers) > 0 {
+		if !protocol.Routed() {
+			p.found.refuse(field(p.headers.by), "adds headers at port %s, and %s makes it one of %s: HTTP and TERMINATED_HTTPS can", name, p.protocols.by, protocol)
+		}
+		l.Headers = headers
+	}
+	if protocol != events.TerminatedHTTPS {
+		if len(tls) > 0 {
+			p.found.refuse(field(cmp.Or(p.secrets.by, p.container.by)), "gives port %s a certificate, and %s makes it one of %s: TERMINATED_HTTPS shows one", name, p.protocols.by, protocol)
+		}
+		return l
+	}
+	p.showTLS(i, name, &l)
+	return l
+}
+
+// showTLS gives a listener that ends TLS its certificates.
+func (p *service) showTLS(i int, name string, l *events.Listener) {
+	secrets, container := p.secrets.named[i], p.container.named[i]
+	switch {
+	case len(secrets) > 0 && len(container) > 0:
+		p.contradict(p.container.by, p.secrets.by)
+	case len(container) > 0:
+		l.TLS = p.entrance.tls(container[0], nil)
+	case len(secrets) > 0:
+		l.TLS = p.entrance.tls("", certificates(p.found, field(p.secrets.by), p.svc.Namespace, p.cloud, secrets, p.refs, p.settings))
+	default:
+		p.found.refuse(field(p.protocols.by), "port %s ends TLS and has no certificate: name one by %s or %s", name, AnnotationTLSSecrets, AnnotationTLSContainer)
+	}
+}
+
+// backend is that of one port, which its listener sends to.
+func (p *service) backend(i int, at string, l *events.Listener) events.Backend {
+	port := &p.svc.Spec.Ports[i]
+	own := events.Protocol(protocolOf(port))
+	b := events.Backend{Name: backendName(p.svc.Namespace, p.svc.Name, fmt.Sprint(port.Port), own), Protocol: own, Algorithm: p.algorithm, DrainDelay: p.drain}
+	l.Backend = b.Name
+	if l.Protocol.Routed() {
+		b.Protocol = events.HTTP
+	}
+	if proxy, ok := p.proxy.at(i, own == events.TCP); ok && proxy != "" {
+		if own != events.TCP {
+			p.found.refuse(field(p.proxy.by), "port %s has no PROXY protocol: ports of TCP have", portNames(p.svc.Spec.Ports)[i])
+		}
+		if len(l.Headers) > 0 && (p.proxy.by == occmProxyProtocol || p.headers.by == occmForwardedFor) {
+			p.found.refuse(field(p.headers.by), "and %s both tell members who the client is at port %s: keep one of them", p.proxy.by, portNames(p.svc.Spec.Ports)[i])
+		}
+		b.Protocol = proxy
+	}
+	b.Persistence = p.persistence(i, at, own, l.Protocol)
+	members, err := p.reach.members(p.refs, p.svc, port)
+	if err != nil {
+		p.found.refuse(at, "%v", err)
+	}
+	b.Members = append([]events.Member{}, members...)
+	p.check(i, at, own, &b)
+	return b
+}
+
+func (p *service) persistence(i int, at string, own, listener events.Protocol) *events.Persistence {
+	kind := affinity{}
+	field0 := "spec.sessionAffinity"
+	if p.svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
+		kind.kind = "SOURCE_IP"
+	}
+	if v, ok := p.affinity.at(i, true); ok {
+		kind, field0 = v, field(p.affinity.by)
+	}
+	if kind.kind == "" {
+		return nil
+	}
+	if kind.kind != "SOURCE_IP" && !listener.Routed() {
+		p.found.refuse(field0, "port %s cannot set cookies as one of %s: make it one of HTTP or TERMINATED_HTTPS by %s", portNames(p.svc.Spec.Ports)[i], listener, AnnotationPortProtocols)
+		return nil
+	}
+	out := &events.Persistence{Type: kind.kind, Cookie: kind.cookie}
+	c := p.svc.Spec.SessionAffinityConfig
+	if kind.kind != "SOURCE_IP" || c == nil || c.ClientIP == nil || c.ClientIP.TimeoutSeconds == nil {
+		return out
+	}
+	seconds := *c.ClientIP.TimeoutSeconds
+	const where = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+	switch {
+	case seconds < 1 || seconds > mostSeconds:
+		p.found.refuse(where, "%d is not in 1-%d", seconds, mostSeconds)
+	case own != events.TCP:
+		out.Timeout = int(seconds)
+	case seconds != defaultAffinity:
+		p.found.note(where, "%d has no effect at %s: Octavia knows a time-out for UDP and SCTP only; clients stay with their member for as long as the load balancer remembers them", seconds, at)
+	}
+	return out
+}
+
+// check gives a backend its health monitor.
+func (p *service) check(i int, at string, own events.Protocol, b *events.Backend) {
+	kind, _ := p.kinds.at(i, true)
+	b.Monitor = p.checked.of(own, kind)
+	if b.Monitor == nil {
+		return
+	}
+	if kind != "" && !slices.Contains(checks(own), kind) {
+		p.found.refuse(field(p.kinds.by), "%s does not check port %s: %s do", kind, portNames(p.svc.Spec.Ports)[i], quoted(checks(own)))
+		return
+	}
+	if !p.local || kind != "" || p.checked.asks {
+		return
+	}
+	health := p.svc.Spec.HealthCheckNodePort
+	switch {
+	case health > 0 && health <= 65535:
+		b.Monitor.Type, b.Monitor.Method, b.Monitor.Path, b.Monitor.Codes = "HTTP", "GET", "/healthz", "200"
+		for j := range b.Members {
+			b.Members[j].MonitorPort = int(health)
+		}
+	case own != events.TCP && p.reach.to == toNodes:
+		p.found.refuse("spec.externalTrafficPolicy", `"Local" needs spec.healthCheckNodePort for %s, whose own check does not find the nodes without a pod: set it, set %s to %q, or use "Cluster"`,
+			at, AnnotationMembers, toNodesWithPods)
+	}
+}
+
+func parseListenerProtocol(s string) (events.Protocol, error) {
+	p, err := parseOneOf(string(events.TCP), string(events.UDP), string(events.SCTP), string(events.HTTP), string(events.TerminatedHTTPS))(s)
+	return events.Protocol(p), err
+}
+
+func parseSecretName(s string) (string, error) {
+	if err := checkHost(s); err != nil || s == "" || strings.HasPrefix(s, "*") {
+		return "", fmt.Errorf("%q is no name of a Secret of the namespace", shown(s))
+	}
+	return s, nil
+}
+
+func parseContainer(s string) (string, error) {
+	t := strings.TrimSpace(s)
+	if len(t) > 255 || !containerURL.MatchString(t) {
+		return "", fmt.Errorf("%q is no URL of the key manager, such as https://keys.example.org/v1/secrets/...", shown(s))
+	}
+	return t, nil
+}
