@@ -23,7 +23,8 @@ const (
 	PathExact  PathType = "Exact"
 	PathPrefix PathType = "Prefix" // element-wise: /foo matches /foo and /foo/bar, not /foobar
 	// PathRawPrefix is how the octavia-ingress-controller matches every path,
-	// whatever its pathType: /foo matches /foobar too.
+	// whatever its pathType: /foo matches /foobar too, and of several that match
+	// the first one in the object wins.
 	PathRawPrefix PathType = "RawPrefix"
 )
 

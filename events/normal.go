@@ -22,7 +22,7 @@ func (e Exposure) Normalize() Exposure {
 		for j := range l.Routes {
 			l.Routes[j].Host = strings.ToLower(l.Routes[j].Host)
 		}
-		slices.SortFunc(l.Routes, compareRoutes)
+		slices.SortStableFunc(l.Routes, inOrder)
 		l.Routes = slices.CompactFunc(l.Routes, sameRoute)
 		l.AllowedSources = normalizeCIDRs(l.AllowedSources)
 		l.Headers = sorted(l.Headers)
@@ -45,6 +45,16 @@ func (e Exposure) Normalize() Exposure {
 	}
 	slices.SortFunc(e.Backends, func(a, b Backend) int { return cmp.Compare(a.Name, b.Name) })
 	return e
+}
+
+// inOrder sorts routes, but leaves those of [PathRawPrefix] in the order in
+// which they are given, at the end: there the first one that matches wins.
+func inOrder(a, b Route) int {
+	raw := cmp.Compare(bit(a.PathType == PathRawPrefix), bit(b.PathType == PathRawPrefix))
+	if raw == 0 && a.PathType == PathRawPrefix {
+		return 0
+	}
+	return cmp.Or(raw, compareRoutes(a, b))
 }
 
 func compareRoutes(a, b Route) int {

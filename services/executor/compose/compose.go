@@ -5,33 +5,28 @@ package compose
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/executor/loadbalancer"
 )
 
-// Defaults are what an exposure does not say: the cloud's and the operator's choices.
+// Defaults are what an exposure does not say: the cloud's and the operator's
+// choices, and what the exposure names, resolved to ids. For a group they are
+// those of its first exposure.
 type Defaults struct {
-	Provider          string
-	FlavorID          string // resolved for this group; empty: none
+	Provider          string // of Octavia; empty: the cloud's default, which is taken for amphora
+	FlavorID          string // empty: none
 	AvailabilityZone  string
 	VIP               loadbalancer.VIP // with the port and the address that are asked for
 	AdditionalVIPs    []loadbalancer.VIP
-	MemberSubnetID    string // empty: that of the VIP, by Octavia's own choice
+	MemberSubnetID    string // empty: Octavia's own choice
 	FloatingNetworkID string // for exposures that are not internal
 	FloatingSubnetID  string // empty: any of the network
 	DrainDelay        int    // seconds, of backends that do not say
 	MaxPolicies       int    // L7 policies a listener may have; 0: no limit
 	APIMinor          int    // of the cloud's Octavia: 12 is API 2.12
 }
-
-// First Octavia API 2.x with what not every exposure needs (octavia API version history).
-const (
-	allowedCIDRsMinor = 12
-	zonesMinor        = 14
-)
 
 // NoBackend is the pool without members that answers 503 to requests of a host
 // that no path of it takes, where an exposure has no default backend.
@@ -52,110 +47,146 @@ func (c Conflict) String() string { return fmt.Sprintf("%s: %s: %s", c.Key, c.Fi
 
 // LoadBalancer composes what serves the exposures of an owner: one, or with a
 // group all of that group, which share a load balancer. There is at least one.
+// Where they contradict each other the first in order of keys wins; that the
+// older one does is for policy to see to, by denying the younger.
 func LoadBalancer(owner loadbalancer.Owner, group []events.Exposure, d Defaults) (loadbalancer.LoadBalancer, []Conflict) {
 	group = slices.Clone(group)
 	slices.SortFunc(group, func(a, b events.Exposure) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
-	lb := loadbalancer.LoadBalancer{
-		Name: owner.Name(), Tags: owner.Tags(),
-		Description: "Made by Drawbridge for " + group[0].Key.String(),
-		Provider:    d.Provider, FlavorID: d.FlavorID, AvailabilityZone: d.AvailabilityZone, VIP: d.VIP,
+	c := &composer{owner: owner, d: d, ports: map[string]*port{}, pools: map[string]loadbalancer.Pool{}, used: map[string]bool{}}
+	for i, e := range group {
+		group[i] = c.able(e.Normalize())
+		c.clusters = c.clusters || e.Key.Cluster != group[0].Key.Cluster
 	}
-	lb.Description = lb.Description[:min(len(lb.Description), loadbalancer.MaxName)]
-	if !group[0].Internal {
-		lb.FloatingNetworkID, lb.FloatingIPDescription = d.FloatingNetworkID, owner.Description()
-	}
-	var conflicts []Conflict
-	if d.AvailabilityZone != "" && d.APIMinor < zonesMinor {
-		conflicts = append(conflicts, Conflict{Key: group[0].Key, Field: "availabilityZone", Fatal: true, Message: fmt.Sprintf(
-			"this cloud's Octavia API 2.%d has no availability zones (2.%d has): take the executor's availability-zone away", d.APIMinor, zonesMinor)})
-	}
+	c.whole(group)
 	for _, e := range group {
-		conflicts = append(conflicts, add(&lb, e.Normalize(), d)...)
+		c.add(e)
 	}
-	slices.SortFunc(lb.Listeners, func(a, b loadbalancer.Listener) int {
+	c.finish()
+	return c.lb, c.conflicts
+}
+
+// composer gathers one load balancer.
+type composer struct {
+	owner     loadbalancer.Owner
+	d         Defaults
+	clusters  bool // the group spans clusters: names carry them
+	lb        loadbalancer.LoadBalancer
+	ports     map[string]*port // by family and number
+	pools     map[string]loadbalancer.Pool
+	used      map[string]bool // pools that a listener sends to
+	conflicts []Conflict
+}
+
+func (c *composer) refuse(key events.Key, field, format string, args ...any) {
+	c.conflicts = append(c.conflicts, Conflict{Key: key, Field: field, Message: fmt.Sprintf(format, args...), Fatal: true})
+}
+
+func (c *composer) warn(key events.Key, field, format string, args ...any) {
+	c.conflicts = append(c.conflicts, Conflict{Key: key, Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+// whole sets what belongs to the load balancer as a whole.
+func (c *composer) whole(group []events.Exposure) {
+	first, d, owner := group[0], c.d, c.owner
+	about := "Made by Drawbridge for " + owner.String()
+	c.lb = loadbalancer.LoadBalancer{
+		ID: first.Placement.LoadBalancer, Name: owner.Name(), Description: about[:min(len(about), loadbalancer.MaxName)],
+		Provider: d.Provider, FlavorID: d.FlavorID, AvailabilityZone: d.AvailabilityZone, VIP: d.VIP, AdditionalVIPs: d.AdditionalVIPs,
+		Asked: asked(first, d), Tags: owner.Tags(),
+	}
+	var tags []string
+	for _, e := range group {
+		c.agree(first, e)
+		tags = append(tags, e.Tags...)
+		c.lb.Replace = c.lb.Replace || e.Replace
+		c.lb.KeepFloatingIP = c.lb.KeepFloatingIP || e.FloatingIP.Keep
+		if e.Protected {
+			tags = append(tags, loadbalancer.ProtectTag)
+		}
+		if e.FloatingIP.Keep {
+			tags = append(tags, loadbalancer.KeepTag)
+		}
+	}
+	slices.Sort(tags)
+	c.lb.Tags = append(c.lb.Tags, slices.Compact(tags)...)
+	if !first.Internal {
+		c.lb.FloatingNetworkID, c.lb.FloatingSubnetID, c.lb.FloatingAddress = d.FloatingNetworkID, d.FloatingSubnetID, first.FloatingIP.Address
+		c.lb.FloatingIPDescription = owner.Description()
+	}
+}
+
+// asked is what the exposure itself says of what Octavia cannot change.
+func asked(e events.Exposure, d Defaults) (a loadbalancer.Asked) {
+	p := e.Placement
+	if e.Flavor != "" {
+		a.FlavorID = d.FlavorID
+	}
+	if p.AvailabilityZone != "" {
+		a.AvailabilityZone = d.AvailabilityZone
+	}
+	switch {
+	case p.Port != "":
+		a.VIP.PortID = d.VIP.PortID
+	case p.Subnet != "" || p.Class != "" && d.VIP.SubnetID != "":
+		a.VIP.SubnetID = d.VIP.SubnetID
+	case p.Network != "" || p.Class != "":
+		a.VIP.NetworkID = d.VIP.NetworkID
+	}
+	if p.Address != "" {
+		a.VIP.Address = d.VIP.Address
+	}
+	if len(p.AdditionalSubnets) > 0 || len(p.Families) > 1 {
+		for _, v := range d.AdditionalVIPs {
+			a.AdditionalSubnetIDs = append(a.AdditionalSubnetIDs, v.SubnetID)
+		}
+		slices.Sort(a.AdditionalSubnetIDs)
+	}
+	if f := e.FloatingIP; !e.Internal && f.Address == "" {
+		if f.Network != "" || p.Class != "" {
+			a.FloatingNetworkID = d.FloatingNetworkID
+		}
+		if f.Subnet != "" || f.SubnetTags != "" {
+			a.FloatingSubnetID = d.FloatingSubnetID
+		}
+	}
+	return a
+}
+
+// agree names what an exposure says of the shared load balancer otherwise than
+// the first of its group.
+func (c *composer) agree(first, e events.Exposure) {
+	for _, x := range []struct {
+		field     string
+		want, has any
+	}{
+		{"internal", first.Internal, e.Internal},
+		{"flavor", first.Flavor, e.Flavor},
+		{"placement", fmt.Sprintf("%+v", first.Placement), fmt.Sprintf("%+v", e.Placement)},
+		{"floatingIP.address", first.FloatingIP.Address, e.FloatingIP.Address},
+		{"floatingIP.network", first.FloatingIP.Network, e.FloatingIP.Network},
+		{"floatingIP.subnet", first.FloatingIP.Subnet + first.FloatingIP.SubnetTags, e.FloatingIP.Subnet + e.FloatingIP.SubnetTags},
+	} {
+		if x.want != x.has {
+			c.refuse(e.Key, x.field, "%v differs from %v of %s, which shares the load balancer: say the same, or leave the group", x.has, x.want, first.Key)
+		}
+	}
+}
+
+// finish routes every port, and puts everything in order.
+func (c *composer) finish() {
+	for _, p := range c.ports {
+		c.lb.Listeners = append(c.lb.Listeners, c.listener(p))
+	}
+	slices.SortFunc(c.lb.Listeners, func(a, b loadbalancer.Listener) int {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
 	})
-	slices.SortFunc(lb.Pools, func(a, b loadbalancer.Pool) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol))
+	for name, p := range c.pools {
+		if c.used[name] {
+			c.lb.Pools = append(c.lb.Pools, p)
+		}
+	}
+	slices.SortFunc(c.lb.Pools, func(a, b loadbalancer.Pool) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(c.conflicts, func(a, b Conflict) int {
+		return cmp.Or(cmp.Compare(a.Key.String(), b.Key.String()), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
-	return lb, conflicts
-}
-
-// add puts one exposure onto the load balancer.
-func add(lb *loadbalancer.LoadBalancer, e events.Exposure, d Defaults) (conflicts []Conflict) {
-	refuse := func(field, format string, args ...any) {
-		conflicts = append(conflicts, Conflict{Key: e.Key, Field: field, Message: fmt.Sprintf(format, args...), Fatal: true})
-	}
-	used := map[string]bool{}
-	for i, l := range e.Listeners {
-		field := fmt.Sprintf("listeners[%d]", i)
-		if j := slices.IndexFunc(lb.Listeners, func(o loadbalancer.Listener) bool {
-			return o.Port == l.Port && loadbalancer.Family(o.Protocol) == l.Protocol.Family()
-		}); j >= 0 {
-			refuse(field, "%s port %d is taken by another exposure of the group: choose another port or group", l.Protocol.Family(), l.Port)
-			continue
-		}
-		if len(l.AllowedSources) > 0 && d.APIMinor < allowedCIDRsMinor {
-			refuse(field+".allowedSources", "this cloud's Octavia API 2.%d has no allowed_cidrs (2.%d has): it would be open to everyone", d.APIMinor, allowedCIDRsMinor)
-		}
-		r := route(l)
-		for _, c := range r.conflicts {
-			c.Key, c.Field = e.Key, field+"."+c.Field
-			conflicts = append(conflicts, c)
-		}
-		if d.MaxPolicies > 0 && len(r.policies) > d.MaxPolicies {
-			refuse(field+".routes", "%d L7 policies are needed, at most %d are configured (max-policies): split the object", len(r.policies), d.MaxPolicies)
-		}
-		if r.noBackend {
-			lb.Pools = append(lb.Pools, loadbalancer.Pool{Name: NoBackend, Protocol: string(l.Protocol), Algorithm: algorithm(d.Provider)})
-		}
-		used[r.defaultPool] = true
-		for _, p := range r.policies {
-			used[p.Pool] = true
-		}
-		lb.Listeners = append(lb.Listeners, loadbalancer.Listener{
-			Name: fmt.Sprintf("%s-%d", l.Protocol, l.Port), Protocol: string(l.Protocol), Port: l.Port,
-			DefaultPool: r.defaultPool, AllowedCIDRs: l.AllowedSources, Policies: r.policies,
-		})
-	}
-	lb.Pools = slices.CompactFunc(lb.Pools, func(a, b loadbalancer.Pool) bool { return a.Name == b.Name && a.Protocol == b.Protocol })
-	for _, b := range e.Backends {
-		if used[b.Name] {
-			lb.Pools = append(lb.Pools, pool(b, d.Provider))
-		}
-	}
-	return conflicts
-}
-
-func pool(b events.Backend, provider string) loadbalancer.Pool {
-	p := loadbalancer.Pool{Name: b.Name, Protocol: string(b.Protocol), Algorithm: algorithm(provider)}
-	for _, m := range b.Members {
-		p.Members = append(p.Members, loadbalancer.Member{
-			Name: m.Name[:min(len(m.Name), loadbalancer.MaxName)], Address: canonical(m.Address), Port: m.Port, Weight: 1})
-	}
-	if m := b.Monitor; m != nil {
-		p.Monitor = &loadbalancer.Monitor{Type: m.Type, Delay: m.Delay, Timeout: m.Timeout,
-			MaxRetries: m.MaxRetries, MaxRetriesDown: m.MaxRetriesDown}
-		if m.Type == "HTTP" {
-			p.Monitor.Path, p.Monitor.Codes = cmp.Or(m.Path, "/"), cmp.Or(m.Codes, "200")
-		}
-	}
-	return p
-}
-
-// canonical writes an address as Octavia answers it.
-func canonical(address string) string {
-	if a, err := netip.ParseAddr(address); err == nil {
-		return a.String()
-	}
-	return address
-}
-
-// algorithm is the one that every member shares alike; the OVN provider knows
-// no other than SOURCE_IP_PORT (ovn-octavia-provider, "Limitations").
-func algorithm(provider string) string {
-	if provider == "ovn" {
-		return "SOURCE_IP_PORT"
-	}
-	return "ROUND_ROBIN"
 }

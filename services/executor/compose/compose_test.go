@@ -23,10 +23,16 @@ func exposure(l events.Listener) events.Exposure {
 		names[l.Backend] = true
 	}
 	for _, r := range l.Routes {
-		names[r.Backend] = true
+		if r.Redirect == nil {
+			names[r.Backend] = true
+		}
 	}
 	for n := range names {
-		e.Backends = append(e.Backends, events.Backend{Name: n, Protocol: l.Protocol, Members: []events.Member{{Name: "node", Address: "10.0.0.1", Port: 30000}}})
+		protocol := l.Protocol
+		if protocol == events.TerminatedHTTPS {
+			protocol = events.HTTP
+		}
+		e.Backends = append(e.Backends, events.Backend{Name: n, Protocol: protocol, Members: []events.Member{{Name: "node", Address: "10.0.0.1", Port: 30000}}})
 	}
 	e.Listeners = []events.Listener{l}
 	return e.Normalize()
@@ -75,41 +81,83 @@ func TestRoutingTable(t *testing.T) {
 	}
 }
 
+// routes draws the routes of a port. Those with an exact host redirect now and then.
+func routes(t *rapid.T, segments, hosts, backends []string) []events.Route {
+	return rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) events.Route {
+		r := events.Route{
+			Host: rapid.SampledFrom(hosts).Draw(t, "host"), Path: paths(segments).Draw(t, "path"),
+			PathType: rapid.SampledFrom([]events.PathType{events.PathExact, events.PathPrefix}).Draw(t, "type"),
+			Backend:  rapid.SampledFrom(backends).Draw(t, "backend"),
+		}
+		if r.Host != "" && r.Host[0] != '*' && rapid.IntRange(0, 4).Draw(t, "redirect") == 0 {
+			r.Backend, r.Redirect = "", &events.Redirect{Scheme: "https", Code: rapid.SampledFrom([]int{301, 308}).Draw(t, "code")}
+		}
+		return r
+	}), 1, 12, func(r events.Route) string {
+		if r.PathType == events.PathPrefix {
+			return fmt.Sprint(r.Host, "|", strings.TrimRight(r.Path, "/"))
+		}
+		return fmt.Sprint(r.Host, "=", r.Path)
+	}).Draw(t, "routes")
+}
+
+func paths(segments []string) *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		return "/" + strings.Join(rapid.SliceOfN(rapid.SampledFrom(segments), 0, 3).Draw(t, "segments"), "/")
+	})
+}
+
 // TestRoutingAgreesWithKubernetes compares what Octavia does with what the
-// Kubernetes rule says, for random Ingresses and requests.
+// Kubernetes rule says, for random routes, of one exposure or spread over a
+// group, and random requests: as HAProxy evaluates, redirects first, and by
+// position alone.
 func TestRoutingAgreesWithKubernetes(t *testing.T) {
-	hosts := []string{"", "a.x", "b.x", "*.x", "a.b.x", "*.b.x", "x"}
+	hosts := []string{"", "a.x", "b.x", "c.x", "*.x", "a.b.x", "*.b.x", "x"}
 	segments := []string{"a", "b", "ab", "a.b", "", "a+b", "a&b"}
 	rapid.Check(t, func(t *rapid.T) {
-		path := rapid.Custom(func(t *rapid.T) string {
-			return "/" + strings.Join(rapid.SliceOfN(rapid.SampledFrom(segments), 0, 3).Draw(t, "segments"), "/")
-		})
-		routes := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) events.Route {
-			return events.Route{
-				Host: rapid.SampledFrom(hosts).Draw(t, "host"), Path: path.Draw(t, "path"),
-				PathType: rapid.SampledFrom([]events.PathType{events.PathExact, events.PathPrefix}).Draw(t, "type"),
-				Backend:  rapid.SampledFrom([]string{"p", "q", "r"}).Draw(t, "backend"),
-			}
-		}), 1, 8, func(r events.Route) string {
-			if r.PathType == events.PathPrefix {
-				return fmt.Sprint(r.Host, "|", strings.TrimRight(r.Path, "/"))
-			}
-			return fmt.Sprint(r.Host, "=", r.Path)
-		}).Draw(t, "routes")
-		l := events.Listener{Protocol: events.HTTP, Port: 80, Routes: routes,
+		l := events.Listener{Protocol: events.HTTP, Port: 80, Routes: routes(t, segments, hosts, []string{"p", "q", "r"}),
 			Backend: rapid.SampledFrom([]string{"", "d"}).Draw(t, "default")}
-		lb, conflicts := compose.LoadBalancer(owner, []events.Exposure{exposure(l)}, defaults)
+		group := split(t, l)
+		lb, conflicts := compose.LoadBalancer(owner, group, defaults)
 		if len(conflicts) != 0 {
 			t.Fatal(conflicts)
 		}
 		for range 10 {
 			host := rapid.SampledFrom([]string{"a.x", "B.x:8080", "c.x", "x", "a.b.x", "z.b.x:1", "", "other"}).Draw(t, "request host")
-			p := path.Draw(t, "request path") + rapid.SampledFrom([]string{"", "?q=/a"}).Draw(t, "query")
-			if got, want := octavia(t, lb, lb.Listeners[0], host, p), kubernetes(l, host, p); got != want {
+			p := paths(segments).Draw(t, "request path") + rapid.SampledFrom([]string{"", "?q=/a"}).Draw(t, "query")
+			want := kubernetes(l, host, p)
+			if got := octavia(t, lb, lb.Listeners[0], host, p); got != want {
 				t.Fatalf("%s%s goes to %q, Kubernetes says %q\n%+v", host, p, got, want, lb.Listeners[0])
+			}
+			if got := inOrder(t, lb, lb.Listeners[0], host, p); got != want {
+				t.Fatalf("%s%s goes by position to %q, Kubernetes says %q\n%+v", host, p, got, want, lb.Listeners[0])
 			}
 		}
 	})
+}
+
+// split deals the routes of a port to one to three exposures of a group.
+func split(t *rapid.T, l events.Listener) (group []events.Exposure) {
+	parts := make([]events.Listener, rapid.IntRange(1, 3).Draw(t, "exposures"))
+	for i := range parts {
+		parts[i] = l
+		parts[i].Routes = nil
+		if i > 0 {
+			parts[i].Backend = ""
+		}
+	}
+	for _, r := range l.Routes {
+		i := rapid.IntRange(0, len(parts)-1).Draw(t, "whose")
+		parts[i].Routes = append(parts[i].Routes, r)
+	}
+	for i, p := range parts {
+		if len(p.Routes) > 0 || p.Backend != "" {
+			e := exposure(p)
+			e.Key.Name, e.Group = fmt.Sprint("web", i), "g"
+			group = append(group, e)
+		}
+	}
+	return group
 }
 
 func TestConflicts(t *testing.T) {
@@ -117,8 +165,8 @@ func TestConflicts(t *testing.T) {
 		return events.Route{Host: host, Path: path, PathType: typ, Backend: b}
 	}
 	many := events.Listener{Protocol: events.HTTP, Port: 80}
-	for i := range 10000 {
-		many.Routes = append(many.Routes, route("a.x", fmt.Sprintf("/%d", i), events.PathExact, "p"))
+	for i := range 1001 {
+		many.Routes = append(many.Routes, route("a.x", fmt.Sprintf("/%d", i), events.PathExact, fmt.Sprint("p", i)))
 	}
 	for _, tt := range []struct {
 		name     string
@@ -127,7 +175,7 @@ func TestConflicts(t *testing.T) {
 		want     string
 		fatal    bool
 	}{
-		{"too many policies", many, nil, "10000 L7 policies are needed, at most 1000", true},
+		{"too many policies", many, nil, "port 80 needs 1001 L7 policies, at most 1000", true},
 		{"same path twice", events.Listener{Protocol: events.HTTP, Port: 80, Routes: []events.Route{
 			route("a.x", "/p", events.PathPrefix, "p"), route("a.x", "/p/", events.PathPrefix, "q")}}, nil, "goes to two backends: p serves it, q does not", false},
 		{"path with a blank", events.Listener{Protocol: events.HTTP, Port: 80, Routes: []events.Route{
@@ -139,9 +187,9 @@ func TestConflicts(t *testing.T) {
 		{"long path", events.Listener{Protocol: events.HTTP, Port: 80, Routes: []events.Route{
 			route("", "/"+strings.Repeat("a", 255), events.PathPrefix, "p")}}, nil, "too long: its PATH rule takes 262 bytes", true},
 		{"sources on an old cloud", events.Listener{Protocol: events.TCP, Port: 80, Backend: "p", AllowedSources: []string{"10.0.0.0/8"}},
-			func(d *compose.Defaults) { d.APIMinor = 11 }, "API 2.11 has no allowed_cidrs", true},
+			func(d *compose.Defaults) { d.APIMinor = 11 }, "API 2.11 of this cloud (provider amphora) has no support for allowed_cidrs, 2.12 has", true},
 		{"zone on an old cloud", events.Listener{Protocol: events.TCP, Port: 80, Backend: "p"},
-			func(d *compose.Defaults) { d.APIMinor, d.AvailabilityZone = 13, "az1" }, "API 2.13 has no availability zones", true},
+			func(d *compose.Defaults) { d.APIMinor, d.AvailabilityZone = 13, "az1" }, "API 2.13 of this cloud (provider amphora) has no support for availability zones, 2.14 has", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := defaults

@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -34,6 +35,9 @@ func kubernetes(l events.Listener, hostHeader, path string) string {
 			if pathMatches(r, path) && (best == nil || wins(r, *best)) {
 				best = &l.Routes[i]
 			}
+		}
+		if best != nil && best.Redirect != nil {
+			return fmt.Sprintf("-> https://%s %d", best.Host, best.Redirect.Code)
 		}
 		if best != nil {
 			return best.Backend

@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -8,29 +9,60 @@ import (
 	"pgregory.net/rapid"
 )
 
-// octavia evaluates a listener as the amphora does: policies in order, all
-// rules of one must hold; HOST_NAME sees the Host header with its port and is
-// compared without regard to case, PATH has no query. It answers the pool's
-// name, empty for 503 (also that of a pool without members).
+// octavia evaluates a listener as the amphora does: redirects before pools, then
+// in order; all rules of a policy must hold; HOST_NAME sees the Host header with
+// its port and is compared without regard to case, PATH has no query. It answers
+// the pool's name, "-> prefix code" for a redirect, empty for 503 (also that of
+// a pool without members).
 func octavia(t rapid.TB, lb loadbalancer.LoadBalancer, l loadbalancer.Listener, host, path string) string {
 	t.Helper()
-	target := l.DefaultPool
-	for _, p := range l.Policies {
-		if len(p.Rules) == 0 || len(p.Rules) > loadbalancer.MaxRules {
-			t.Fatalf("policy %q has %d rules", p.Name, len(p.Rules))
-		}
-		all := true
-		for _, r := range p.Rules {
-			all = all && ruleHolds(t, r, host, path)
-		}
-		if all {
-			target = p.Pool
-			break
+	for _, action := range []string{loadbalancer.RedirectPrefix, loadbalancer.RedirectToPool} {
+		if p := first(t, l, action, host, path); p != nil {
+			if action == loadbalancer.RedirectPrefix {
+				return fmt.Sprintf("-> %s %d", p.Redirect, p.Code)
+			}
+			return answering(lb, p.Pool)
 		}
 	}
+	return answering(lb, l.DefaultPool)
+}
+
+// inOrder evaluates a listener by the positions of its policies alone, as
+// another driver may.
+func inOrder(t rapid.TB, lb loadbalancer.LoadBalancer, l loadbalancer.Listener, host, path string) string {
+	t.Helper()
+	p := first(t, l, "", host, path)
+	switch {
+	case p == nil:
+		return answering(lb, l.DefaultPool)
+	case p.Action == loadbalancer.RedirectPrefix:
+		return fmt.Sprintf("-> %s %d", p.Redirect, p.Code)
+	}
+	return answering(lb, p.Pool)
+}
+
+// first is the first policy of an action (empty: of any) that takes a request.
+func first(t rapid.TB, l loadbalancer.Listener, action, host, path string) *loadbalancer.Policy {
+	t.Helper()
+	for i, p := range l.Policies {
+		if len(p.Rules) == 0 || len(p.Rules) > loadbalancer.MaxRules || len(p.Name) > loadbalancer.MaxName {
+			t.Fatalf("policy %q has %d rules", p.Name, len(p.Rules))
+		}
+		all := action == "" || p.Action == action
+		for _, r := range p.Rules {
+			all = all && ruleHolds(t, r, host, path) != r.Invert
+		}
+		if all {
+			return &l.Policies[i]
+		}
+	}
+	return nil
+}
+
+func answering(lb loadbalancer.LoadBalancer, pool string) string {
 	for _, p := range lb.Pools {
-		if p.Name == target && len(p.Members) > 0 {
-			return target
+		if p.Name == pool && len(p.Members) > 0 {
+			return pool
 		}
 	}
 	return ""
@@ -46,8 +78,11 @@ func ruleHolds(t rapid.TB, r loadbalancer.Rule, host, path string) bool {
 	if len(r.Value) > loadbalancer.MaxRuleValue {
 		t.Fatalf("rule value %q has %d bytes", r.Value, len(r.Value))
 	}
-	if r.Compare == loadbalancer.CompareEqual {
+	switch r.Compare {
+	case loadbalancer.CompareEqual:
 		return value == r.Value
+	case loadbalancer.CompareStartsWith:
+		return strings.HasPrefix(value, r.Value)
 	}
 	return regexp.MustCompile(flags + r.Value).MatchString(value)
 }

@@ -2,7 +2,6 @@ package compose
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -19,47 +18,42 @@ type routing struct {
 	defaultPool string
 	policies    []loadbalancer.Policy
 	noBackend   bool // a policy names the pool [NoBackend]
-	conflicts   []Conflict
 }
 
-// hostRoutes are the routes of one host, most specific first.
-type hostRoutes struct {
+// hostClaims are the routes of one host, most specific first.
+type hostClaims struct {
 	host   string
-	routes []events.Route
+	claims []claim
 }
 
-func (h hostRoutes) takesAll() bool {
-	return slices.ContainsFunc(h.routes, func(r events.Route) bool { return takesAll(r) })
+func (h hostClaims) takesAll() bool {
+	return slices.ContainsFunc(h.claims, func(x claim) bool { return x.path() == everyPath })
 }
 
-func takesAll(r events.Route) bool { return r.PathType == events.PathPrefix && r.Path == "/" }
+// path is what a claim takes.
+func (x claim) path() path { return path{x.Path, x.PathType == events.PathExact} }
 
-// covers says whether requests of host could be taken by the rules of the less specific h.
-func (h hostRoutes) covers(host string) bool {
-	if h.host == "" {
-		return host != ""
+// route compiles the routes of a port.
+func (c *composer) route(p *port) routing {
+	claims := c.valid(p.claims)
+	if raw := len(claims) > 0 && claims[0].PathType == events.PathRawPrefix; raw {
+		return c.routeRaw(p, claims)
 	}
-	_, domain, _ := strings.Cut(host, ".")
-	return h.host != host && h.host == "*."+domain
-}
-
-func route(l events.Listener) routing {
-	r := routing{defaultPool: l.Backend}
-	hosts := r.byHost(l.Routes)
-	fallback := l.Backend
-	if i := slices.IndexFunc(hosts, func(h hostRoutes) bool { return h.host == "" }); i >= 0 && hosts[i].takesAll() {
+	r := routing{defaultPool: p.listener.DefaultPool}
+	hosts := c.byHost(claims)
+	fallback := r.defaultPool
+	if i := slices.IndexFunc(hosts, func(h hostClaims) bool { return h.host == "" }); i >= 0 && hosts[i].takesAll() {
 		// Any host and any path is no rule in Octavia, but the listener's default.
 		h := &hosts[i]
-		last := len(h.routes) - 1
-		r.defaultPool = h.routes[last].Backend
-		h.routes = h.routes[:last]
+		last := len(h.claims) - 1
+		r.defaultPool = h.claims[last].target.pool
+		h.claims = h.claims[:last]
 	}
+	var items []item
 	for i, h := range hosts {
-		for _, x := range h.routes {
-			r.add(h.host, x.Path, x.PathType, x.Backend)
-		}
-		covered := r.defaultPool != fallback || slices.ContainsFunc(hosts[i+1:], func(o hostRoutes) bool {
-			return len(o.routes) > 0 && o.covers(h.host)
+		items = append(items, h.items()...)
+		covered := r.defaultPool != fallback || slices.ContainsFunc(hosts[i+1:], func(o hostClaims) bool {
+			return len(o.claims) > 0 && o.host != h.host && hostsMeet(o.host, h.host)
 		})
 		if h.host == "" || h.takesAll() || !covered {
 			continue
@@ -68,47 +62,108 @@ func route(l events.Listener) routing {
 		if rest == "" {
 			rest, r.noBackend = NoBackend, true
 		}
-		r.add(h.host, "/", events.PathPrefix, rest)
+		items = append(items, item{hosts: []string{h.host}, paths: []path{everyPath}, target: target{pool: rest}})
+	}
+	for _, x := range merge(items) {
+		if !x.fits() { // only a redirect that leaves out much does not
+			c.refuse(p.key, "listeners", "the redirect of host %q path %q on port %d leaves out %d other paths, which takes more than the %d rules of Octavia: redirect fewer paths",
+				x.hosts[0], x.paths[0].text, p.listener.Port, len(x.except), loadbalancer.MaxRules)
+		}
+		r.policies = append(r.policies, x.policy())
 	}
 	return r
 }
 
-// byHost groups valid routes: exact hosts first, then wildcards, then any;
-// Exact before Prefix, longer before shorter.
-func (r *routing) byHost(routes []events.Route) []hostRoutes {
-	var valid []events.Route
-	for j, x := range routes {
+// items are the routes of a host in order. HAProxy takes redirects before
+// pools, whatever their positions, so one leaves out what goes to a pool before it.
+func (h hostClaims) items() (out []item) {
+	for _, x := range h.claims {
+		it := item{hosts: []string{h.host}, paths: []path{x.path()}, target: x.target}
+		if x.target.redirect != "" {
+			for _, before := range out {
+				if before.target.redirect == "" && before.paths[0].meets(x.path()) {
+					it.except = append(it.except, before.paths[0])
+				}
+			}
+		}
+		out = append(out, it)
+	}
+	return out
+}
+
+// routeRaw takes routes as the octavia-ingress-controller does: one policy each,
+// in their order, every path the beginning of a text.
+func (c *composer) routeRaw(p *port, claims []claim) routing {
+	r := routing{defaultPool: p.listener.DefaultPool}
+	seen := map[[2]string]claim{}
+	for _, x := range claims {
+		slot := [2]string{x.Host, x.Path}
+		if first, twice := seen[slot]; twice {
+			c.twice(first, x)
+			continue
+		}
+		seen[slot] = x
+		r.policies = append(r.policies, loadbalancer.Policy{Name: policyName(x.Host, x.Path, string(x.PathType)),
+			Action: loadbalancer.RedirectToPool, Pool: x.target.pool, Rules: rawRules(x.Host, x.Path, p.listener.Port)})
+	}
+	return r
+}
+
+// valid leaves out what has no equal in Octavia. A port matches paths in one
+// way: that of its first route.
+func (c *composer) valid(claims []claim) (out []claim) {
+	for _, x := range claims {
 		if x.PathType == events.PathPrefix {
 			// /foo/ and /foo have the same elements.
 			x.Path = cmp.Or(strings.TrimRight(x.Path, "/"), "/")
 		}
-		if msg := problem(x); msg != "" {
-			r.conflicts = append(r.conflicts, Conflict{Field: fmt.Sprintf("routes[%d]", j), Message: msg, Fatal: true})
+		if msg := problem(x.Route); msg != "" {
+			c.refuse(x.key, x.field, "%s", msg)
 			continue
 		}
-		valid = append(valid, x)
+		if len(out) > 0 && (out[0].PathType == events.PathRawPrefix) != (x.PathType == events.PathRawPrefix) {
+			c.refuse(x.key, x.field+".pathType", "%s cannot be mixed with %s of %s on one port: give all exposures of the port the same path matching",
+				x.PathType, out[0].PathType, out[0].key)
+			continue
+		}
+		out = append(out, x)
 	}
-	slices.SortStableFunc(valid, func(a, b events.Route) int {
+	return out
+}
+
+// byHost groups routes: exact hosts first, then wildcards, then any; Exact
+// before Prefix, longer before shorter. Of two that say the same, the first in
+// order of keys counts.
+func (c *composer) byHost(claims []claim) []hostClaims {
+	slices.SortStableFunc(claims, func(a, b claim) int {
 		return cmp.Or(cmp.Compare(hostRank(a.Host), hostRank(b.Host)), cmp.Compare(a.Host, b.Host),
 			cmp.Compare(a.PathType, b.PathType), cmp.Compare(len(b.Path), len(a.Path)), cmp.Compare(a.Path, b.Path),
-			cmp.Compare(a.Backend, b.Backend))
+			cmp.Compare(a.key.String(), b.key.String()), cmp.Compare(a.target.String(), b.target.String()))
 	})
-	var hosts []hostRoutes
-	for _, x := range valid {
+	var hosts []hostClaims
+	for _, x := range claims {
 		if len(hosts) == 0 || hosts[len(hosts)-1].host != x.Host {
-			hosts = append(hosts, hostRoutes{host: x.Host})
+			hosts = append(hosts, hostClaims{host: x.Host})
 		}
 		h := &hosts[len(hosts)-1]
-		if n := len(h.routes); n > 0 && h.routes[n-1].Path == x.Path && h.routes[n-1].PathType == x.PathType {
-			if first := h.routes[n-1].Backend; first != x.Backend {
-				r.conflicts = append(r.conflicts, Conflict{Field: "routes", Message: fmt.Sprintf(
-					"%s path %q of host %q goes to two backends: %s serves it, %s does not", x.PathType, x.Path, x.Host, first, x.Backend)})
-			}
+		if n := len(h.claims); n > 0 && h.claims[n-1].path() == x.path() {
+			c.twice(h.claims[n-1], x)
 			continue
 		}
-		h.routes = append(h.routes, x)
+		h.claims = append(h.claims, x)
 	}
 	return hosts
+}
+
+func (c *composer) twice(first, x claim) {
+	if first.target == x.target {
+		return
+	}
+	by := ""
+	if first.key != x.key {
+		by = " (" + first.key.String() + ")"
+	}
+	c.warn(x.key, x.field, "%s path %q of host %q goes to two backends: %s%s serves it, %s does not", x.PathType, x.Path, x.Host, first.target, by, x.target)
 }
 
 func hostRank(host string) int {
@@ -121,15 +176,17 @@ func hostRank(host string) int {
 	return 0
 }
 
-func (r *routing) add(host, path string, t events.PathType, pool string) {
-	p := loadbalancer.Policy{Name: policyName(host, path, t), Pool: pool, Rules: rules(host, path, t)}
-	r.policies = append(r.policies, p)
-}
-
-func policyName(host, path string, t events.PathType) string {
-	n := fmt.Sprintf("%s%s %s", cmp.Or(host, "any"), path, t)
-	if len(n) > loadbalancer.MaxName {
-		n = n[:loadbalancer.MaxName-20] + events.Digest(n)[7:27]
+// hostsMeet says whether a request can be for both hosts.
+func hostsMeet(a, b string) bool {
+	if a == b || a == "" || b == "" {
+		return true
 	}
-	return n
+	if hostRank(a) == hostRank(b) {
+		return false
+	}
+	if hostRank(a) == 1 {
+		a, b = b, a
+	}
+	_, domain, _ := strings.Cut(a, ".")
+	return b[2:] == domain
 }
