@@ -104,7 +104,7 @@ func classify(op string, err error) error {
 		e.Class = Quota
 	case e.Status == http.StatusConflict && (strings.Contains(text, "immutable") || strings.Contains(text, "invalid state") || strings.Contains(text, "pending")):
 		e.Class = Busy
-	case e.Status == http.StatusConflict:
+	case e.Status == http.StatusConflict, e.Status == http.StatusPreconditionFailed:
 		e.Class = Stale
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
 		e.Class = Retry

@@ -15,6 +15,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"drawbridge.dev/services/internal/seal"
@@ -50,6 +51,7 @@ type Client struct {
 	minor       int
 	project     string // id of ours; empty: the token is of none
 	secrets     names
+	tagless     atomic.Bool // Neutron does not take our tags
 }
 
 // APIMinor is the newest minor version of Octavia's API 2 that the cloud offers.

@@ -147,7 +147,7 @@ func desired(t *testing.T, c *octavia.Client) loadbalancer.LoadBalancer {
 		},
 		Pools: []loadbalancer.Pool{
 			{Name: "p", Protocol: "HTTP", Algorithm: "ROUND_ROBIN", Members: []loadbalancer.Member{{Name: "a", Address: "10.0.0.1", Port: 80, Weight: 1}, {Name: "b", Address: "fd00::2", Port: 80, Weight: 1}},
-				Monitor: &loadbalancer.Monitor{Type: "HTTP", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3, Path: "/h", Codes: "200-299"}},
+				Monitor: &loadbalancer.Monitor{Type: "HTTP", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3, Method: "GET", Path: "/h", Codes: "200-299"}},
 			{Name: "q", Protocol: "HTTP", Algorithm: "ROUND_ROBIN"},
 			{Name: "u", Protocol: "UDP", Algorithm: "ROUND_ROBIN", Monitor: &loadbalancer.Monitor{Type: "UDP-CONNECT", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3}},
 		}}
@@ -295,7 +295,7 @@ func TestRemovingTwice(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := c.Apply(t.Context(), plan.UpdatePool{ID: id, Algorithm: "ROUND_ROBIN"}); octavia.ClassOf(err) != octavia.Gone {
+	if _, err := c.Apply(t.Context(), plan.UpdatePool{ID: id, Pool: loadbalancer.Pool{Algorithm: "ROUND_ROBIN"}}); octavia.ClassOf(err) != octavia.Gone {
 		t.Errorf("updating what is gone: %v", err)
 	}
 }
