@@ -78,5 +78,5 @@ func (c Config) open(log zerolog.Logger) (*source.Source, error) {
 	if c.Folder != "" {
 		return source.Folder(c.Folder, source.FolderConfig{Rescan: c.Rescan}, log)
 	}
-	return source.APIServer(c.Kubeconfig)
+	return source.APIServer(c.Kubeconfig, true)
 }

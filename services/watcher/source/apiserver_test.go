@@ -53,7 +53,7 @@ func TestAPIServerThatGoesAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Client(client)
+	s, err := Client(client, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -46,11 +48,12 @@ func (c FolderConfig) defaults() FolderConfig {
 // files is that of the first by name.
 func Folder(path string, c FolderConfig, log zerolog.Logger) (*Source, error) {
 	f := newFolder(path, c, log)
-	s, err := newSource(func(kind string, _ func(error)) cache.ListerWatcher { return folderLister{f, kind} })
+	s, err := newSource(func(kind string, _ func(error)) cache.ListerWatcher { return folderLister{f, kind} }, &corev1.Secret{})
 	if err != nil {
 		return nil, err
 	}
-	s.feed, s.gaps, s.Writer, s.said = f.run, f.missing, logWriter{f.log}, f.said
+	s.feed, s.gaps, s.Writer, s.said, s.secret = f.run, f.missing, logWriter{f.log}, f.said, f.secret
+	s.NeedEndpoints() // they are there already
 	f.heard = func(err error) { s.heard("manifests", err) }
 	return s, nil
 }
@@ -261,6 +264,14 @@ func (f *folder) said(kind string) last {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.latest[kind]
+}
+
+// secret is the Secret of a file; nil: there is none.
+func (f *folder) secret(_ context.Context, namespace, name string) (*corev1.Secret, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found, _ := f.objects["Secret/"+namespace+"/"+name].Object.(*corev1.Secret)
+	return found, nil
 }
 
 // folderLister lists and watches one kind for an informer.

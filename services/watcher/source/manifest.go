@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -58,6 +60,8 @@ var manifestKinds = map[string]struct {
 	"networking.k8s.io/v1/IngressClass": {false, func() Object { return &networkingv1.IngressClass{} }},
 	"v1/Node":                           {false, func() Object { return &corev1.Node{} }},
 	"v1/Namespace":                      {false, func() Object { return &corev1.Namespace{} }},
+	"v1/Secret":                         {true, func() Object { return &corev1.Secret{} }},
+	"discovery.k8s.io/v1/EndpointSlice": {true, func() Object { return &discoveryv1.EndpointSlice{} }},
 }
 
 // outdated says whether a kind is ours in an API version that no API server has any more.
@@ -257,8 +261,8 @@ func parseList(data []byte) (out []Manifest, err error) {
 }
 
 // complete does what an API server does on create, as far as it is needed here:
-// the namespace "default", a UID (of the name, so that it stays), and the label
-// with a namespace's name.
+// the namespace "default", a UID (of the name, so that it stays), the label with
+// a namespace's name, and the data of a Secret.
 func complete(kind string, namespaced bool, o Object) ([]Manifest, error) {
 	if o.GetName() == "" {
 		return nil, fmt.Errorf("%s: metadata.name is empty", kind)
@@ -286,5 +290,20 @@ func complete(kind string, namespaced bool, o Object) ([]Manifest, error) {
 		}
 		o.SetLabels(labels)
 	}
+	if secret, ok := o.(*corev1.Secret); ok {
+		completeSecret(secret)
+	}
 	return []Manifest{{Kind: kind, Object: o}}, nil
+}
+
+// completeSecret gives a Secret its type, and its data what is written as text.
+func completeSecret(s *corev1.Secret) {
+	s.Type = cmp.Or(s.Type, corev1.SecretTypeOpaque)
+	for name, text := range s.StringData {
+		if s.Data == nil {
+			s.Data = map[string][]byte{}
+		}
+		s.Data[name] = []byte(text)
+	}
+	s.StringData = nil
 }

@@ -3,8 +3,10 @@ package source
 import (
 	"maps"
 	"slices"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -33,6 +35,13 @@ func Trim(obj any) (any, error) {
 	case *corev1.Namespace:
 		trimMeta(&o.ObjectMeta)
 		o.Spec, o.Status = corev1.NamespaceSpec{}, corev1.NamespaceStatus{}
+	case *discoveryv1.EndpointSlice:
+		trimSlice(o)
+	case *corev1.Secret:
+		o.ObjectMeta, o.Type = shell(&o.ObjectMeta), ""
+		o.Data, o.StringData, o.Immutable = nil, nil, nil
+	case *metav1.PartialObjectMetadata:
+		o.ObjectMeta = shell(&o.ObjectMeta)
 	}
 	return obj, nil
 }
@@ -50,16 +59,56 @@ func trimService(o *corev1.Service) {
 	s := &o.Spec
 	o.Spec = corev1.ServiceSpec{Type: s.Type, LoadBalancerClass: s.LoadBalancerClass, Ports: s.Ports, IPFamilies: s.IPFamilies,
 		LoadBalancerIP: s.LoadBalancerIP, LoadBalancerSourceRanges: s.LoadBalancerSourceRanges,
-		SessionAffinity: s.SessionAffinity, ExternalTrafficPolicy: s.ExternalTrafficPolicy}
+		SessionAffinity: s.SessionAffinity, SessionAffinityConfig: s.SessionAffinityConfig,
+		ExternalTrafficPolicy: s.ExternalTrafficPolicy, HealthCheckNodePort: s.HealthCheckNodePort,
+		AllocateLoadBalancerNodePorts: s.AllocateLoadBalancerNodePorts}
 	o.Status.Conditions = slices.DeleteFunc(o.Status.Conditions, func(c metav1.Condition) bool { return c.Type != ConditionExposed })
 }
 
-func trimNode(o *corev1.Node) {
-	maps.DeleteFunc(o.Labels, func(name, _ string) bool { return name != corev1.LabelNodeExcludeBalancers })
-	if len(o.Labels) == 0 {
-		o.Labels = nil
+// shell is what says of which version an object is.
+func shell(m *metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}
+}
+
+// trimSlice leaves what says where the pods of a Service are. What all of them
+// say alike is held once.
+func trimSlice(o *discoveryv1.EndpointSlice) {
+	service := o.Labels[discoveryv1.LabelServiceName]
+	o.ObjectMeta = shell(&o.ObjectMeta)
+	if service != "" {
+		o.Labels = map[string]string{discoveryv1.LabelServiceName: service}
 	}
-	o.Spec = corev1.NodeSpec{Taints: o.Spec.Taints}
+	for i := range o.Endpoints {
+		e := &o.Endpoints[i]
+		c := e.Conditions
+		small := discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: discoveryv1.EndpointConditions{
+			Ready: shared(c.Ready), Serving: shared(c.Serving), Terminating: shared(c.Terminating)}}
+		if e.NodeName != nil {
+			name := unique.Make(*e.NodeName).Value()
+			small.NodeName = &name
+		}
+		if e.TargetRef != nil {
+			small.TargetRef = &corev1.ObjectReference{Name: e.TargetRef.Name}
+		}
+		*e = small
+	}
+}
+
+var yes, no = true, false
+
+func shared(b *bool) *bool {
+	switch {
+	case b == nil:
+		return nil
+	case *b:
+		return &yes
+	}
+	return &no
+}
+
+// trimNode keeps the labels, which a node-selector may name.
+func trimNode(o *corev1.Node) {
+	o.Spec = corev1.NodeSpec{Taints: o.Spec.Taints, Unschedulable: o.Spec.Unschedulable}
 	var conditions []corev1.NodeCondition
 	for _, c := range o.Status.Conditions {
 		if c.Type == corev1.NodeReady {
