@@ -34,14 +34,19 @@ func warnBefore(p Pair) time.Duration {
 	return min(14*24*time.Hour, p.NotAfter.Sub(p.NotBefore)/10)
 }
 
+// secret is one that an object names.
+type secret struct {
+	key  string // in [Secrets.Pairs]
+	name string // namespace/name
+}
+
 // certificate is what a listener shows for a Secret, named at a field of the
 // object. What cannot be used is replaced by what the last wish has of that
 // Secret, and told; without one it refuses the object. hosts are those that the
 // certificate must be valid for, unless another of others is; strict refuses
 // the object where none is, else it is told.
-func (s Secrets) certificate(f *findings, at, namespace, name string, hosts []string, others []string, strict bool) (events.Certificate, bool) {
-	secret := namespace + "/" + name
-	pair, there := s.Pairs[name]
+func (s Secrets) certificate(f *findings, at string, from secret, hosts []string, others []string, strict bool) (events.Certificate, bool) {
+	pair, there := s.Pairs[from.key]
 	fault := ""
 	switch {
 	case !there:
@@ -49,10 +54,10 @@ func (s Secrets) certificate(f *findings, at, namespace, name string, hosts []st
 	case pair.Fault != "":
 		fault = pair.Fault
 	default:
-		fault = s.timely(f, at, secret, pair)
+		fault = s.timely(f, at, from.name, pair)
 	}
 	if fault == "" {
-		pair.Certificate.Secret = secret
+		pair.Certificate.Secret = from.name
 		uncovered := slices.DeleteFunc(slices.Clone(hosts), func(h string) bool {
 			return Covers(pair.Certificate.Hosts, h) || Covers(others, h)
 		})
@@ -61,16 +66,16 @@ func (s Secrets) certificate(f *findings, at, namespace, name string, hosts []st
 		}
 		fault = fmt.Sprintf("is not valid for %s, but for %s: have it issued for all hosts, or take the others out of spec.tls", list(uncovered), list(pair.Certificate.Hosts))
 		if !strict {
-			f.note(at, "Secret %q %s; clients that check it refuse it", secret, fault)
+			f.note(at, "Secret %q %s; clients that check it refuse it", from.name, fault)
 			return pair.Certificate, true
 		}
 	}
-	if i := slices.IndexFunc(s.Standing, func(c events.Certificate) bool { return c.Secret == secret }); i >= 0 {
+	if i := slices.IndexFunc(s.Standing, func(c events.Certificate) bool { return c.Secret == from.name }); i >= 0 {
 		old := s.Standing[i]
-		f.note(at, "Secret %q %s; what it held before stays in use, until %s", secret, fault, old.NotAfter)
+		f.note(at, "Secret %q %s; what it held before stays in use, until %s", from.name, fault, old.NotAfter)
 		return old, true
 	}
-	f.refuse(at, "Secret %q %s", secret, fault)
+	f.refuse(at, "Secret %q %s", from.name, fault)
 	return events.Certificate{}, false
 }
 
@@ -110,7 +115,7 @@ func certificates(f *findings, at, namespace, cloud string, names []string, refs
 		return nil
 	}
 	for _, n := range names {
-		if c, ok := refs.Secrets.certificate(f, at, namespace, n, nil, nil, false); ok && !slices.ContainsFunc(out, func(o events.Certificate) bool { return o.Digest == c.Digest }) {
+		if c, ok := refs.Secrets.certificate(f, at, secret{n, namespace + "/" + n}, nil, nil, false); ok && !slices.ContainsFunc(out, func(o events.Certificate) bool { return o.Digest == c.Digest }) {
 			out = append(out, c)
 		}
 	}

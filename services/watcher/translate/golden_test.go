@@ -2,6 +2,7 @@ package translate
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -9,13 +10,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"drawbridge.dev/events"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -27,10 +31,52 @@ type objects struct {
 	classes    []*networkingv1.IngressClass
 	nodes      []*corev1.Node
 	namespaces map[string]map[string]string
+	secrets    Secrets
+}
+
+// goldenSecrets is what certificates are taken from, at noon of 2026-03-01.
+type goldenSecrets struct {
+	Pairs    map[string]goldenPair
+	Standing map[string]goldenPair // by namespace/name
+}
+
+// goldenPair is valid from the beginning of January to the end of May, unless it says otherwise.
+type goldenPair struct {
+	Hosts               []string
+	NotBefore, NotAfter string
+	Fault               string
+}
+
+func (g goldenSecrets) known() Secrets {
+	s := Secrets{Now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Pairs: map[string]Pair{}}
+	at := func(text, otherwise string) time.Time {
+		when, err := time.Parse(time.DateOnly, cmp.Or(text, otherwise))
+		if err != nil {
+			panic(err)
+		}
+		return when
+	}
+	pair := func(name string, p goldenPair) Pair {
+		if p.Fault != "" {
+			return Pair{Fault: p.Fault}
+		}
+		end := at(p.NotAfter, "2026-06-01")
+		return Pair{NotBefore: at(p.NotBefore, "2026-01-01"), NotAfter: end, Certificate: events.Certificate{
+			Digest: events.Digest(name), Hosts: p.Hosts, NotAfter: end.Format(time.RFC3339)}}
+	}
+	for name, p := range g.Pairs {
+		s.Pairs[name] = pair(name, p)
+	}
+	for _, name := range sortedKeys(g.Standing) {
+		c := pair("standing "+name, g.Standing[name]).Certificate
+		c.Secret = name
+		s.Standing = append(s.Standing, c)
+	}
+	return s
 }
 
 func (o objects) references(namespace string) References {
-	refs := References{Nodes: Nodes(o.nodes), NamespaceLabels: o.namespaces[namespace], IngressClasses: o.classes, Services: map[string]*corev1.Service{}}
+	refs := References{Secrets: o.secrets, Nodes: Nodes(o.nodes), NamespaceLabels: o.namespaces[namespace], IngressClasses: o.classes, Services: map[string]*corev1.Service{}}
 	for _, s := range o.services {
 		if s.Namespace == namespace {
 			refs.Services[s.Name] = s
@@ -108,6 +154,7 @@ func golden(t *testing.T, file string) {
 	must(t, err)
 	settings := Settings{Cluster: "c1", Cloud: "default"}
 	in, nodes, want := []byte(nil), []byte(usualNodes), ""
+	var secrets goldenSecrets
 	kept := archive.Files[:0:0]
 	for _, f := range archive.Files {
 		switch f.Name {
@@ -117,6 +164,8 @@ func golden(t *testing.T, file string) {
 			nodes = f.Data
 		case "settings.json":
 			must(t, json.Unmarshal(f.Data, &settings))
+		case "secrets.yaml":
+			must(t, yaml.UnmarshalStrict(f.Data, &secrets))
 		case "result":
 			want = string(f.Data)
 			continue
@@ -126,6 +175,7 @@ func golden(t *testing.T, file string) {
 		kept = append(kept, f)
 	}
 	o := parseObjects(t, in)
+	o.secrets = secrets.known()
 	o.nodes = append(o.nodes, parseObjects(t, nodes).nodes...)
 	var got strings.Builder
 	for _, s := range o.services {
@@ -139,7 +189,7 @@ func golden(t *testing.T, file string) {
 		must(t, os.WriteFile(file, txtar.Format(archive), 0o644))
 		return
 	}
-	if d := cmp.Diff(want, got.String()); d != "" {
+	if d := gocmp.Diff(want, got.String()); d != "" {
 		t.Errorf("%s (-want +got, -update writes it):\n%s", file, d)
 	}
 }
@@ -155,6 +205,9 @@ func show(w *strings.Builder, r Result) {
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "problem: %s: %s\n", p.Field, p.Message)
+	}
+	if !r.Again.IsZero() {
+		fmt.Fprintf(w, "again: %s\n", r.Again.Format(time.RFC3339))
 	}
 	if r.Wish == nil {
 		return

@@ -32,6 +32,9 @@ func TestOrderNeverChangesTheDigest(t *testing.T) {
 		other := svc.DeepCopy()
 		slices.Reverse(other.Spec.Ports)
 		sameWish(t, Service(svc, refs, s), Service(other, refs, s))
+		if legacy(ing) { // the first of its raw prefixes wins
+			return
+		}
 		turned := ing.DeepCopy()
 		slices.Reverse(turned.Spec.Rules)
 		sameWish(t, Ingress(ing, refs, s), Ingress(turned, refs, s))
