@@ -14,6 +14,7 @@ type request struct {
 	path   []string // below the service's version prefix
 	query  url.Values
 	body   []byte
+	header http.Header
 	token  *token
 	now    time.Time
 	base   string // URL of the service, without a version

@@ -232,6 +232,9 @@ var listenerPost = schema{
 	{name: "tls_ciphers", check: text(2048), since: 15},
 	{name: "tls_versions", check: tlsVersions, since: 17},
 	{name: "alpn_protocols", check: alpns, since: 20},
+	{name: "hsts_max_age", check: integer(0, math.MaxInt32), since: 27},
+	{name: "hsts_include_subdomains", check: boolean, def: false, since: 27},
+	{name: "hsts_preload", check: boolean, def: false, since: 27},
 }
 
 var (

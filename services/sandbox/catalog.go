@@ -44,11 +44,15 @@ func (c *Cloud) providers(r *request) (int, any, error) {
 	if r.verb(1) != "GET" {
 		return 0, nil, wrongMethod(r)
 	}
-	return 200, object{"providers": []object{
-		{"name": "amphora", "description": "Octavia amphora driver"},
+	list := []object{
+		{"name": amphora, "description": "Octavia amphora driver"},
 		{"name": "octavia", "description": "alias of amphora"},
-		{"name": "noop_driver", "description": "Octavia no-op provider"},
-	}}, nil
+		{"name": noop, "description": "Octavia no-op provider"},
+	}
+	if c.cfg.WithOVN {
+		list = append(list, object{"name": ovn, "description": "OVN provider"})
+	}
+	return 200, object{"providers": list}, nil
 }
 
 func (c *Cloud) zones(r *request) (int, any, error) {

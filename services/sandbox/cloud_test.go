@@ -143,7 +143,7 @@ func TestIdentity(t *testing.T) {
 	if status, _ := logIn(t, short, "sandbox").lb("GET", "/loadbalancers", nil); status != 401 {
 		t.Errorf("expired: %d", status)
 	}
-	without := start(t, Config{WithoutOctavia: true})
+	without := start(t, Config{WithoutOctavia: true, WithoutBarbican: true})
 	_, out, _ := logIn(t, without, "sandbox").send("GET", "/identity/v3/auth/catalog", nil)
 	if n := len(out["catalog"].([]any)); n != 2 {
 		t.Errorf("catalog without Octavia has %d services", n)

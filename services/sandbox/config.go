@@ -14,7 +14,7 @@ type Config struct {
 	Address string
 	// Pending is how long PENDING states last. Zero: until just after the answer.
 	Pending time.Duration
-	// APIVersion of Octavia, "2.0" to "2.26" (default): what is newer is
+	// APIVersion of Octavia, "2.0" to "2.27", default "2.26": what is newer is
 	// refused as unknown and not shown.
 	APIVersion string
 	// Quota limits kinds per project: load_balancer, listener, pool, member,
@@ -31,8 +31,15 @@ type Config struct {
 	// WholeCreateBroken plays the fault of Octavia 11.0.0: what is created
 	// together with its load balancer stays PENDING_CREATE for ever.
 	WholeCreateBroken bool
+	// FloatingAddresses lets tenants say which address a floating IP shall have,
+	// which Neutron's default policy does not.
+	FloatingAddresses bool
+	// WithOVN enables the provider ovn too, which refuses what OVN cannot do.
+	WithOVN bool
 	// WithoutOctavia leaves load balancing out of the catalog.
 	WithoutOctavia bool
+	// WithoutBarbican leaves the key manager out, so that nothing can terminate TLS.
+	WithoutBarbican bool
 	// TokenLifetime is how long a token is valid. Default 4 h.
 	TokenLifetime time.Duration
 	// Users are who can log in. Default: see DefaultUsers.
@@ -68,6 +75,14 @@ const (
 	// NetworkName is the tenant network on which VIPs are; SubnetName its subnet.
 	NetworkName = "k8s-vip-net"
 	SubnetName  = "k8s-vip-v4"
+	// OtherSubnetName is a second subnet of it.
+	OtherSubnetName = "k8s-vip-v4b"
+	// NodeNetworkName is a network of two families, NodeSubnetName and
+	// NodeSubnet6Name (fd20::/64) its subnets. The data plane opens an address of
+	// IPv6 as a port of its own on ::1 (Endpoint.Real).
+	NodeNetworkName = "k8s-net"
+	NodeSubnetName  = "k8s-v4"
+	NodeSubnet6Name = "k8s-v6"
 	// ExternalName is the external network of floating IPs.
 	ExternalName = "public"
 )
@@ -85,7 +100,7 @@ func (c *Cloud) configure() error {
 		return fmt.Errorf("sandbox: Address: %q is no loopback address: the sandbox gives out its own credentials and must not be reachable", cfg.Address)
 	}
 	if cfg.APIVersion == "" {
-		cfg.APIVersion = fmt.Sprintf("2.%d", lastMinor)
+		cfg.APIVersion = fmt.Sprintf("2.%d", defaultMinor)
 	}
 	if c.minor, err = parseMinor(cfg.APIVersion); err != nil {
 		return err

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"net/netip"
 	"slices"
 	"sort"
 	"strings"
@@ -147,18 +148,41 @@ func (c *Cloud) createFloatingIP(r *request) (int, any, error) {
 	}
 	f := &floatingIP{ID: newID(), Project: r.token.project, Network: net.ID, Created: neutronStamp(r.now), Updated: neutronStamp(r.now)}
 	f.Description, _ = in["description"].(string)
-	s := c.state.Subnets[net.Subnets[0]]
-	a, ok := c.free(s)
-	if !ok {
-		return 0, nil, neutronError(409, "IpAddressGenerationFailure", "No more IP addresses available on network %s.", net.ID)
+	if err := c.floatingAddress(r, f, net, in); err != nil {
+		return 0, nil, err
 	}
-	f.Address = a.String()
 	if err := c.associate(f, in); err != nil {
 		return 0, nil, err
 	}
 	c.state.Floating[f.ID] = f
 	c.plane.refresh()
 	return 201, object{"floatingip": c.showFloatingIP(f)}, nil
+}
+
+// floatingAddress picks an address from the external network, or from the
+// subnet of it that a body names. One given by its tenant is what Neutron's
+// default policy leaves to administrators (Config.FloatingAddresses).
+func (c *Cloud) floatingAddress(r *request, f *floatingIP, net *network, in map[string]any) error {
+	want, _ := in["floating_ip_address"].(string)
+	if want != "" && !c.cfg.FloatingAddresses && !slices.Contains(r.token.roles, "admin") {
+		return neutronError(403, "PolicyNotAuthorized", "(rule:create_floatingip and rule:create_floatingip:floating_ip_address) is disallowed by policy")
+	}
+	from := net.Subnets
+	if id, _ := in["subnet_id"].(string); id != "" {
+		if !slices.Contains(from, id) {
+			return neutronError(400, "InvalidInput", "Invalid input for operation: Failed to create port on network %s, because fixed_ips included invalid subnet %s.", net.ID, id)
+		}
+		from = []string{id}
+	}
+	var a netip.Addr
+	var err error
+	for _, id := range from {
+		if a, err = c.place(c.state.Subnets[id], want); err == nil {
+			f.Address = a.String()
+			return nil
+		}
+	}
+	return err
 }
 
 // associate puts a floating IP to the port of a body, or takes it off.

@@ -19,8 +19,8 @@ func (c *Cloud) furnish() error {
 			id := newHex()
 			projects[u.Project] = id
 			s.Projects[id] = u.Project
-			g := newID()
-			s.Groups[g] = &securityGroup{ID: g, Name: "default", Project: id, Created: now}
+			g := newGroup(id, "default", now)
+			s.Groups[g.ID] = g
 		}
 		id := newHex()
 		s.Users[id] = &user{
@@ -38,26 +38,42 @@ func (c *Cloud) furnish() error {
 	if c.cfg.FloatingIPs, err = c.pool(c.cfg.FloatingIPs, 128); err != nil {
 		return fmt.Errorf("sandbox: FloatingIPs: %w", err)
 	}
-	add := func(name, subnetName, project string, external bool, cidr netip.Prefix) {
+	second, err := c.pool(netip.Prefix{}, 16)
+	if err != nil {
+		return fmt.Errorf("sandbox: addresses of %s: %w", OtherSubnetName, err)
+	}
+	third, err := c.pool(netip.Prefix{}, 32)
+	if err != nil {
+		return fmt.Errorf("sandbox: addresses of %s: %w", NodeSubnetName, err)
+	}
+	add := func(name, project string, external bool, subnets ...*subnet) {
 		n := &network{ID: newID(), Name: name, Project: project, External: external, Shared: !external, Created: now}
-		sub := &subnet{ID: newID(), Name: subnetName, Project: project, Network: n.ID, CIDR: cidr.Masked(), Created: now}
-		n.Subnets = []string{sub.ID}
-		s.Networks[n.ID], s.Subnets[sub.ID] = n, sub
+		for _, sub := range subnets {
+			sub.ID, sub.Project, sub.Network, sub.CIDR, sub.Created = newID(), project, n.ID, sub.CIDR.Masked(), now
+			n.Subnets = append(n.Subnets, sub.ID)
+			s.Subnets[sub.ID] = sub
+		}
+		s.Networks[n.ID] = n
 	}
 	owner := projects[c.cfg.Users[0].Project]
-	add(NetworkName, SubnetName, owner, false, c.cfg.VIPs)
-	add(ExternalName, ExternalName+"-v4", newHex(), true, c.cfg.FloatingIPs)
+	add(NetworkName, owner, false, &subnet{Name: SubnetName, CIDR: c.cfg.VIPs}, &subnet{Name: OtherSubnetName, CIDR: second})
+	add(NodeNetworkName, owner, false, &subnet{Name: NodeSubnetName, CIDR: third}, &subnet{Name: NodeSubnet6Name, CIDR: netip.MustParsePrefix("fd20::/64")})
+	add(ExternalName, newHex(), true, &subnet{Name: ExternalName + "-v4", CIDR: c.cfg.FloatingIPs})
 	return nil
 }
 
-// pool is the prefix given, or a /20 below 127.from.0.0/10 that no other
-// sandbox of this machine uses.
+// pool is the prefix given, or a /20 from 127.from.0.0 on that no other sandbox
+// of this machine uses: one of 1,024 from 127.64 and 127.128 on, else of 256.
 func (c *Cloud) pool(given netip.Prefix, from int) (netip.Prefix, error) {
 	if given.IsValid() {
 		return given, c.claim(given)
 	}
 	for {
-		n := rand.N(1024) //nolint:gosec // no secret
+		many := 256
+		if from >= 64 {
+			many = 1024
+		}
+		n := rand.N(many) //nolint:gosec // no secret
 		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(from + n>>4), byte(n << 4), 0}), 20)
 		if err := c.claim(p); !errors.Is(err, syscall.EADDRINUSE) {
 			return p, err
@@ -91,6 +107,9 @@ func (c *Cloud) refurnish() error {
 		}
 	}
 	for _, s := range c.state.Subnets {
+		if s.CIDR.Addr().Is6() {
+			continue
+		}
 		if err := c.claim(s.CIDR); err != nil {
 			return fmt.Errorf("sandbox: %w", err)
 		}

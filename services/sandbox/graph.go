@@ -21,8 +21,16 @@ func (c *Cloud) createGraph(r *request, lb *loadBalancer, in map[string]any) err
 				return invalid("Pool definition for '%s' missing required attribute: %s", name, attr)
 			}
 		}
+		if err := c.checkPoolTLS(r, in); err != nil {
+			return err
+		}
 		p := c.newPool(r, lb, in)
 		byName[name] = p
+		if lb.Provider == ovn { // its driver looks at each part; amphora's takes a whole as it is
+			if err := lb.checkPool(p.Protocol, p.Algorithm); err != nil {
+				return err
+			}
+		}
 		if err := c.fillPool(r, p, in); err != nil {
 			return err
 		}
@@ -109,6 +117,8 @@ func (c *Cloud) fillPool(r *request, p *pool, in map[string]any) error {
 			return err
 		}
 		c.addMonitor(p, m)
+		// OVN's driver does not look at a nested monitor: it stays as it is.
+		m.Stuck = c.state.LoadBalancers[p.LoadBalancer].Provider == ovn
 	}
 	members, _ := in["members"].([]map[string]any)
 	if err := c.quota(p.Project, "member", "Member", len(members)); err != nil {

@@ -228,5 +228,8 @@ func (c *Cloud) catalog() []object {
 	if !c.cfg.WithoutOctavia {
 		list = append(list, entry("load-balancer", "octavia", "/load-balancer"))
 	}
+	if !c.cfg.WithoutBarbican {
+		list = append(list, entry("key-manager", "barbican", "/key-manager"))
+	}
 	return list
 }

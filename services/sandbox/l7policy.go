@@ -94,6 +94,13 @@ func (c *Cloud) createPolicy(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	lb := c.state.LoadBalancers[l.LoadBalancer]
+	if rules, _ := in["rules"].([]map[string]any); len(rules) > 0 && lb.Provisioning == Active {
+		return 0, nil, broken("'dict' object has no attribute '_sa_instance_state'") // a fault of Octavia 11: rules only one by one, or in a whole create
+	}
+	if err := lb.checkPolicy(l.Protocol); err != nil && lb.Provisioning == Active {
+		return 0, nil, err
+	}
 	if err := c.lockListener(r, l); err != nil {
 		return 0, nil, err
 	}

@@ -190,6 +190,8 @@ func matches(have any, want string) bool {
 		return want == ""
 	case bool:
 		return t == truth(want)
+	case []string:
+		return slices.Contains(t, want)
 	case []object:
 		return slices.ContainsFunc(t, func(o object) bool { return o["id"] == want })
 	}

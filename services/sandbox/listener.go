@@ -83,6 +83,9 @@ func (c *Cloud) showListener(l *listener) object {
 	o["tls_ciphers"] = orNull(l.Ciphers)
 	o["tls_versions"] = listOrNull(l.TLSVersions)
 	o["alpn_protocols"] = listOrNull(l.ALPN)
+	o["hsts_max_age"] = pointerOrNull(l.HSTSAge)
+	o["hsts_include_subdomains"] = l.HSTSSubdomains
+	o["hsts_preload"] = l.HSTSPreload
 	return c.answer(o, listenerPost)
 }
 
@@ -111,6 +114,7 @@ func (c *Cloud) createListener(r *request) (int, any, error) {
 	if err := c.lock(r, lb); err != nil {
 		return 0, nil, err
 	}
+	c.stick(lb)
 	c.addListener(lb, l)
 	return 201, object{"listener": c.showListener(l)}, nil
 }
@@ -143,19 +147,12 @@ func (c *Cloud) newListener(r *request, lb *loadBalancer, in map[string]any) (*l
 	set(in, "protocol_port", &l.Port)
 	l.ClientAuth, l.ClientData, l.MemberConnect, l.MemberData = "NONE", defaultClientData, defaultMemberConnect, defaultMemberData
 	l.apply(in)
-	if err := checkHeaders(l.Protocol, l.Headers); err != nil {
+	l.defaultTLS()
+	if err := checkHeaders(l.Protocol, l.Headers, false); err != nil {
 		return nil, err
 	}
-	refs := l.TLSRef != "" || len(l.SNIRefs) > 0 || l.ClientCA != ""
-	switch {
-	case (l.Protocol == "UDP" || l.Protocol == "SCTP") && (refs || len(l.Headers) > 0):
-		return nil, invalid("%s protocol listener does not support TLS.", l.Protocol)
-	case refs && l.Protocol != "TERMINATED_HTTPS" && l.Protocol != "PROMETHEUS":
-		return nil, invalid("Certificate container references are not allowed on %s protocol listeners.", l.Protocol)
-	case l.Protocol == "TERMINATED_HTTPS" && l.TLSRef == "" && len(l.SNIRefs) == 0:
-		return nil, invalid("An SNI or default certificate container reference must be provided for %s protocol listeners.", l.Protocol)
-	case l.ClientAuth != "NONE" && l.ClientCA == "":
-		return nil, invalid("Client authentication setting %s requires a client CA container reference.", l.ClientAuth)
+	if err := c.checkTLS(r, l); err != nil {
+		return nil, err
 	}
 	for _, id := range lb.Listeners {
 		other := c.state.Listeners[id]
@@ -163,7 +160,18 @@ func (c *Cloud) newListener(r *request, lb *loadBalancer, in map[string]any) (*l
 			return nil, octaviaError(409, "Another Listener on this Load Balancer is already using protocol %s and protocol_port %d", other.Protocol, l.Port)
 		}
 	}
-	return l, checkSources(lb, l.AllowedCIDRs)
+	if err := checkSources(lb, l.AllowedCIDRs); err != nil {
+		return nil, err
+	}
+	if l.offloads() {
+		if err := checkVersions(in["tls_versions"], in["alpn_protocols"]); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.checkHSTS(in); err != nil {
+		return nil, err
+	}
+	return l, lb.checkListener(l.Protocol, l.AllowedCIDRs)
 }
 
 func checkSources(lb *loadBalancer, cidrs []string) error {
@@ -184,7 +192,7 @@ var (
 	}
 )
 
-func checkHeaders(protocol string, headers map[string]string) error {
+func checkHeaders(protocol string, headers map[string]string, update bool) error {
 	if len(headers) == 0 {
 		return nil
 	}
@@ -203,7 +211,11 @@ func checkHeaders(protocol string, headers map[string]string) error {
 	sort.Strings(names)
 	sort.Strings(secure)
 	if !known {
-		return bad("dict_keys([%s]) is not a valid option for insert_headers", strings.Join(names, ", "))
+		shown := "[" + strings.Join(names, ", ") + "]"
+		if !update {
+			shown = "dict_keys(" + shown + ")"
+		}
+		return bad("%s is not a valid option for insert_headers", shown)
 	}
 	if len(secure) > 0 && protocol != "TERMINATED_HTTPS" {
 		return bad("[%s] is not a valid option for %s protocol listener.", strings.Join(secure, ", "), protocol)
@@ -221,17 +233,28 @@ func (c *Cloud) updateListener(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	lb := c.state.LoadBalancers[l.LoadBalancer]
-	if h, ok := in["insert_headers"].(map[string]string); ok {
-		if err := checkHeaders(l.Protocol, h); err != nil {
-			return 0, nil, err
-		}
+	if err := c.checkTLSUpdate(r, l, in); err != nil {
+		return 0, nil, err
 	}
-	if cidrs, ok := in["allowed_cidrs"].([]string); ok {
-		if err := checkSources(lb, cidrs); err != nil {
-			return 0, nil, err
-		}
+	cidrs, _ := in["allowed_cidrs"].([]string)
+	if err := checkSources(lb, cidrs); err != nil {
+		return 0, nil, err
 	}
+	ciphers, _ := in["tls_ciphers"].(string)
+	if err := checkCiphers(ciphers); err != nil {
+		return 0, nil, err
+	}
+	if err := checkVersions(in["tls_versions"], in["alpn_protocols"]); err != nil {
+		return 0, nil, err
+	}
+	if err := l.checkHSTS(in); err != nil {
+		return 0, nil, err
+	}
+	resetTLS(in)
 	if err := c.checkDefaultPool(lb, l.Protocol, in["default_pool_id"]); err != nil {
+		return 0, nil, err
+	}
+	if err := lb.checkListener("", cidrs); err != nil && lb.Provisioning == Active {
 		return 0, nil, err
 	}
 	if err := c.lock(r, lb, &l.meta); err != nil {

@@ -82,7 +82,7 @@ func (c *Cloud) showLoadBalancer(lb *loadBalancer) object {
 	o["vip_port_id"] = lb.Port
 	o["vip_subnet_id"] = lb.Subnet
 	o["vip_network_id"] = lb.Network
-	o["additional_vips"] = []object{}
+	o["additional_vips"] = append([]fixed{}, lb.More...)
 	o["listeners"] = ids(lb.Listeners)
 	o["pools"] = ids(lb.Pools)
 	o["provider"] = lb.Provider
@@ -120,6 +120,7 @@ func (c *Cloud) createLoadBalancer(r *request) (int, any, error) {
 	}
 	c.state.LoadBalancers[lb.ID] = lb
 	if err := c.createGraph(r, lb, in); err != nil {
+		lb.OwnsPort = false // the real Octavia forgets the port that it has made
 		c.state.dropLoadBalancer(lb.ID)
 		return 0, nil, err
 	}
@@ -144,17 +145,20 @@ func (c *Cloud) choose(lb *loadBalancer, in map[string]any) error {
 		}
 		lb.Zone = zone
 	}
-	lb.Provider = "amphora"
+	lb.Provider = amphora
 	if p, ok := in["provider"].(string); ok {
-		if p != "amphora" && p != "octavia" && p != "noop_driver" {
+		if p != amphora && p != "octavia" && p != noop && (p != ovn || !c.cfg.WithOVN) {
 			return bad("Provider '%s' is not enabled.", p)
 		}
 		if lb.Flavor != "" && p != lb.Provider {
 			return bad("Flavor '%s' is not compatible with provider '%s'", lb.Flavor, p)
 		}
-		if p == "noop_driver" {
+		if p != "octavia" {
 			lb.Provider = p
 		}
+	}
+	if lb.Provider == ovn && lb.Zone != "" {
+		return unimplemented(ovn, "This provider does not support validating availability zones.")
 	}
 	return nil
 }
@@ -196,6 +200,7 @@ func (c *Cloud) deleteLoadBalancer(r *request) (int, any, error) {
 	}
 	lb.Provisioning = PendingDelete
 	lb.touch(r.now)
+	c.stick(lb)
 	c.settleLater(lb.ID)
 	return 204, nil, nil
 }
@@ -210,6 +215,9 @@ func (c *Cloud) failover(r *request) (int, any, error) {
 	}
 	if lb.Provisioning != Active && lb.Provisioning != Error {
 		return 0, nil, wrongState(lb)
+	}
+	if lb.Provider == ovn {
+		return 0, nil, unsupported(ovn, "OVN provider does not support loadbalancer failover")
 	}
 	lb.Provisioning = PendingUpdate
 	lb.touch(r.now)

@@ -149,6 +149,9 @@ func (c *Cloud) createMember(r *request, p *pool) (int, any, error) {
 	if c.state.LoadBalancers[p.LoadBalancer].Provisioning == Active && c.memberAt(p, in) != nil {
 		return 0, nil, duplicateMember(in)
 	}
+	if err := c.checkMembers(p, in); err != nil && c.state.LoadBalancers[p.LoadBalancer].Provisioning == Active {
+		return 0, nil, err
+	}
 	if err := c.lockParent(r, p); err != nil {
 		return 0, nil, err
 	}
@@ -225,6 +228,9 @@ func (c *Cloud) replaceMembers(r *request, p *pool) (int, any, error) {
 		if err := c.quota(p.Project, "member", "Member", more); err != nil {
 			return 0, nil, err
 		}
+	}
+	if err := c.checkMembers(p, in...); err != nil {
+		return 0, nil, err
 	}
 	if err := c.lockParent(r, p); err != nil {
 		return 0, nil, err

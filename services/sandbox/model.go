@@ -55,9 +55,7 @@ func (m *meta) apply(in map[string]any) {
 		m.Tags = slices.Clone(tags)
 		slices.Sort(m.Tags)
 		m.Tags = slices.Compact(m.Tags)
-	} else if v, given := in["tags"]; given && v == nil {
-		m.Tags = nil
-	}
+	} // a null leaves the tags as they are
 }
 
 type loadBalancer struct {
@@ -66,7 +64,8 @@ type loadBalancer struct {
 	Port      string   `json:"port"`
 	Subnet    string   `json:"subnet"`
 	Network   string   `json:"network"`
-	OwnsPort  bool     `json:"ownsPort"` // the VIP port was made with the load balancer and goes with it
+	More      []fixed  `json:"more,omitempty"` // additional VIPs
+	OwnsPort  bool     `json:"ownsPort"`       // the VIP port was made with the load balancer and goes with it
 	Provider  string   `json:"provider"`
 	Flavor    string   `json:"flavor,omitempty"`
 	Zone      string   `json:"zone,omitempty"`
@@ -99,6 +98,10 @@ type listener struct {
 	Ciphers       string            `json:"ciphers,omitempty"`
 	TLSVersions   []string          `json:"tlsVersions,omitempty"`
 	ALPN          []string          `json:"alpn,omitempty"`
+	// Strict-Transport-Security, from API 2.27 on.
+	HSTSAge        *int `json:"hstsAge,omitempty"`
+	HSTSSubdomains bool `json:"hstsSubdomains,omitempty"`
+	HSTSPreload    bool `json:"hstsPreload,omitempty"`
 }
 
 type persistence struct {
@@ -217,6 +220,9 @@ func (l *listener) apply(in map[string]any) {
 	set(in, "tls_ciphers", &l.Ciphers)
 	set(in, "tls_versions", &l.TLSVersions)
 	set(in, "alpn_protocols", &l.ALPN)
+	setPointer(in, "hsts_max_age", &l.HSTSAge)
+	set(in, "hsts_include_subdomains", &l.HSTSSubdomains)
+	set(in, "hsts_preload", &l.HSTSPreload)
 }
 
 func (p *pool) apply(in map[string]any) {

@@ -139,6 +139,9 @@ func (c *Cloud) createMonitor(r *request) (int, any, error) {
 	if p.Monitor != "" {
 		return 0, nil, octaviaError(409, "This pool already has a health monitor")
 	}
+	if err := c.state.LoadBalancers[p.LoadBalancer].checkHealth(m.Type); err != nil {
+		return 0, nil, err
+	}
 	if err := c.lockParent(r, p); err != nil {
 		return 0, nil, err
 	}

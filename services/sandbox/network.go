@@ -27,6 +27,23 @@ type subnet struct {
 	CIDR    netip.Prefix `json:"cidr"`
 	Next    netip.Addr   `json:"next"` // where the search for a free address begins
 	Created string       `json:"created"`
+	Tags    []string     `json:"tags,omitempty"`
+}
+
+func (s *subnet) show() object {
+	first, last := s.CIDR.Addr().Next(), lastOf(s.CIDR)
+	o := object{
+		"id": s.ID, "name": s.Name, "tenant_id": s.Project, "project_id": s.Project, "network_id": s.Network, "ip_version": 4,
+		"subnetpool_id": nil, "enable_dhcp": true, "ipv6_ra_mode": nil, "ipv6_address_mode": nil, "gateway_ip": first.String(),
+		"cidr": s.CIDR.String(), "allocation_pools": []object{{"start": first.Next().String(), "end": last.Prev().String()}},
+		"host_routes": []object{}, "dns_nameservers": []string{}, "description": "", "service_types": []string{}, "tags": listOrEmpty(s.Tags),
+		"created_at": s.Created, "updated_at": s.Created, "revision_number": 0,
+	}
+	if s.CIDR.Addr().Is6() {
+		o["ip_version"], o["ipv6_ra_mode"], o["ipv6_address_mode"] = 6, "dhcpv6-stateful", "dhcpv6-stateful"
+		o["gateway_ip"], o["allocation_pools"] = s.CIDR.Addr().String(), []object{{"start": first.String(), "end": last.String()}}
+	}
+	return o
 }
 
 func (c *Cloud) networks(r *request) (int, any, error) {
@@ -63,16 +80,6 @@ func (c *Cloud) networks(r *request) (int, any, error) {
 }
 
 func (c *Cloud) subnets(r *request) (int, any, error) {
-	show := func(s *subnet) object {
-		first, last := s.CIDR.Addr().Next(), lastOf(s.CIDR).Prev()
-		return object{
-			"id": s.ID, "name": s.Name, "tenant_id": s.Project, "project_id": s.Project, "network_id": s.Network, "ip_version": 4,
-			"subnetpool_id": nil, "enable_dhcp": true, "ipv6_ra_mode": nil, "ipv6_address_mode": nil, "gateway_ip": first.String(),
-			"cidr": s.CIDR.String(), "allocation_pools": []object{{"start": first.Next().String(), "end": last.String()}},
-			"host_routes": []object{}, "dns_nameservers": []string{}, "description": "", "service_types": []string{}, "tags": []string{},
-			"created_at": s.Created, "updated_at": s.Created, "revision_number": 0,
-		}
-	}
 	if r.method != "GET" {
 		return 0, nil, neutronError(403, "PolicyNotAuthorized", "rule:create_subnet is disallowed by policy")
 	}
@@ -81,21 +88,22 @@ func (c *Cloud) subnets(r *request) (int, any, error) {
 		if s == nil || !c.state.Networks[s.Network].usable(r.token.project) {
 			return 0, nil, neutronMissing("subnet", r.path[1])
 		}
-		return 200, object{"subnet": selectFields(show(s), r.query)}, nil
+		return 200, object{"subnet": selectFields(s.show(), r.query)}, nil
 	}
 	var all []object
 	for _, s := range c.state.Subnets {
 		if c.state.Networks[s.Network].usable(r.token.project) {
-			all = append(all, show(s))
+			all = append(all, s.show())
 		}
 	}
 	return pick(r, "subnets", all)
 }
 
 func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Masked().Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
+	b := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < 8*len(b); i++ {
 		b[i/8] |= 1 << (7 - i%8)
 	}
-	return netip.AddrFrom4(b)
+	a, _ := netip.AddrFromSlice(b)
+	return a
 }

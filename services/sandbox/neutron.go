@@ -50,11 +50,15 @@ func (c *Cloud) neutron(r *request) (int, any, error) {
 		return c.floatingIPs(r)
 	case "security-groups":
 		return c.securityGroups(r)
+	case "security-group-rules":
+		return c.groupRules(r)
 	case "extensions":
 		return 200, object{"extensions": []object{
 			{"alias": "router", "name": "Neutron L3 Router", "description": "", "updated": "2012-07-20T10:00:00-00:00", "links": []object{}},
 			{"alias": "external-net", "name": "Neutron external network", "description": "", "updated": "2013-01-14T10:00:00-00:00", "links": []object{}},
 			{"alias": "standard-attr-tag", "name": "Tag support", "description": "", "updated": "2017-01-01T00:00:00-00:00", "links": []object{}},
+			{"alias": "security-group", "name": "security-group", "description": "", "updated": "2012-10-05T10:00:00-00:00", "links": []object{}},
+			{"alias": "revision-if-match", "name": "If-Match constraints based on revision_number", "description": "", "updated": "2016-12-11T00:00:00-00:00", "links": []object{}},
 		}}, nil
 	case "quotas":
 		return c.networkQuotas(r)
@@ -106,7 +110,7 @@ func wanted(o object, q url.Values) bool {
 		case name == "fixed_ips":
 			ips, _ := o["fixed_ips"].([]object)
 			if !slices.ContainsFunc(ips, func(ip object) bool {
-				return slices.Contains(values, fmt.Sprintf("ip_address=%v", ip["ip_address"])) || slices.Contains(values, fmt.Sprintf("subnet_id=%v", ip["subnet_id"]))
+				return wantedIP(ip, values)
 			}) {
 				return false
 			}
@@ -115,6 +119,17 @@ func wanted(o object, q url.Values) bool {
 		}
 	}
 	return true
+}
+
+// wantedIP: an address of a port is among those asked for.
+func wantedIP(ip object, values []string) bool {
+	return slices.ContainsFunc(values, func(v string) bool {
+		name, want, _ := strings.Cut(v, "=")
+		if part, is := strings.CutSuffix(name, "_substr"); is {
+			return strings.Contains(fmt.Sprint(ip[part]), want)
+		}
+		return fmt.Sprint(ip[name]) == want
+	})
 }
 
 func (c *Cloud) networkQuota(project, kind string) error {

@@ -7,9 +7,13 @@ import (
 	"strings"
 )
 
-// lastMinor is the newest API version that the sandbox can play: that of the
-// Octavia 11 which it is held to.
-const lastMinor = 26
+// lastMinor is the newest API version that the sandbox can play, and
+// defaultMinor that of the Octavia 11 which it is held to. What 2.27 added
+// (HSTS) is from Octavia's API reference, and not compared with a real one.
+const (
+	lastMinor    = 27
+	defaultMinor = 26
+)
 
 // versionDates are when each minor version of API 2 was made, from the root of
 // the real service. Clients compare only the ids.
@@ -19,7 +23,7 @@ var versionDates = []string{
 	"2019-03-05T00:00:00Z", "2019-06-24T00:00:00Z", "2019-09-11T00:00:00Z", "2019-09-13T00:00:00Z", "2019-11-10T00:00:00Z",
 	"2020-03-10T00:00:00Z", "2020-03-15T00:00:00Z", "2020-04-29T00:00:00Z", "2020-04-29T01:00:00Z", "2020-05-12T00:00:00Z",
 	"2020-08-02T00:00:00Z", "2020-09-03T00:00:00Z", "2020-09-04T00:00:00Z", "2020-09-07T00:00:00Z", "2020-10-15T00:00:00Z",
-	"2021-10-02T00:00:00Z", "2022-08-29T00:00:00Z",
+	"2021-10-02T00:00:00Z", "2022-08-29T00:00:00Z", "2023-05-05T00:00:00Z",
 }
 
 // parseMinor reads "2.26".
@@ -205,6 +209,16 @@ func (c *Cloud) used(project, kind string) int {
 		return count(s.Rules, func(o *l7Rule) bool { return o.Project == project })
 	case "floatingip":
 		return count(s.Floating, func(o *floatingIP) bool { return o.Project == project })
+	case "security_group":
+		return count(s.Groups, func(o *securityGroup) bool { return o.Project == project })
+	case "security_group_rule":
+		n := 0
+		for _, g := range s.Groups {
+			if g.Project == project {
+				n += len(g.Rules)
+			}
+		}
+		return n
 	case "port":
 		return count(s.Ports, func(o *networkPort) bool { return o.Project == project })
 	}

@@ -66,7 +66,8 @@ func (c *Cloud) createPool(r *request) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	if err := checkPersistence(in["protocol"].(string), in, "UDP and SCTP protocol pools"); err != nil {
+	protocol, algorithm := in["protocol"].(string), in["lb_algorithm"].(string)
+	if err := checkPersistence(protocol, in, "UDP and SCTP protocol pools"); err != nil {
 		return 0, nil, err
 	}
 	if err := c.quota(lb.Project, "pool", "Pool", 1); err != nil {
@@ -79,12 +80,18 @@ func (c *Cloud) createPool(r *request) (int, any, error) {
 		}
 		parents = append(parents, &l.meta)
 	}
-	if err := checkAlgorithm(lb, in); err != nil && lb.Provisioning == Active {
-		return 0, nil, err
+	if lb.Provisioning == Active {
+		if err := c.checkPoolTLS(r, in); err != nil {
+			return 0, nil, err
+		}
+		if err := lb.checkPool(protocol, algorithm); err != nil {
+			return 0, nil, err
+		}
 	}
 	if err := c.lock(r, lb, parents...); err != nil {
 		return 0, nil, err
 	}
+	c.stick(lb)
 	p := c.newPool(r, lb, in)
 	if l != nil {
 		l.DefaultPool = p.ID
@@ -121,14 +128,6 @@ func (c *Cloud) poolParents(r *request, in map[string]any) (*loadBalancer, *list
 	return nil, nil, invalid("Must provide at least one of: loadbalancer_id, listener_id")
 }
 
-// checkAlgorithm is what the amphora provider refuses.
-func checkAlgorithm(lb *loadBalancer, in map[string]any) error {
-	if in["lb_algorithm"] == "SOURCE_IP_PORT" && lb.Provider == "amphora" {
-		return octaviaError(501, "Provider 'amphora' does not support a requested option: Amphora provider does not support SOURCE_IP_PORT algorithm.")
-	}
-	return nil
-}
-
 var badCookie = regexp.MustCompile(`[\x00-\x20\x22\x28-\x29\x2c\x2f\x3a-\x40\x5b-\x5d\x7b\x7d\x7f]+`)
 
 func checkPersistence(protocol string, in map[string]any, only string) error {
@@ -160,6 +159,7 @@ func (c *Cloud) newPool(r *request, lb *loadBalancer, in map[string]any) *pool {
 	p := &pool{meta: created(r, lb.Project, in), LoadBalancer: lb.ID}
 	set(in, "protocol", &p.Protocol)
 	p.apply(in)
+	p.defaultTLS()
 	c.state.Pools[p.ID] = p
 	lb.Pools = append(lb.Pools, p.ID)
 	return p
@@ -174,7 +174,12 @@ func (c *Cloud) lockPool(r *request, p *pool, self bool) error {
 	if self {
 		parents = append(parents, &p.meta)
 	}
-	return c.lock(r, c.state.LoadBalancers[p.LoadBalancer], parents...)
+	lb := c.state.LoadBalancers[p.LoadBalancer]
+	err := c.lock(r, lb, parents...)
+	if err == nil {
+		c.stick(lb)
+	}
+	return err
 }
 
 func (c *Cloud) updatePool(r *request) (int, any, error) {
@@ -193,7 +198,11 @@ func (c *Cloud) updatePool(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	lb := c.state.LoadBalancers[p.LoadBalancer]
-	if err := checkAlgorithm(lb, in); err != nil && lb.Provisioning == Active {
+	if err := c.checkPoolUpdate(r, p, in); err != nil {
+		return 0, nil, err
+	}
+	algorithm, _ := in["lb_algorithm"].(string)
+	if err := lb.checkPool("", algorithm); err != nil && lb.Provisioning == Active {
 		return 0, nil, err
 	}
 	if err := c.lockPool(r, p, true); err != nil {

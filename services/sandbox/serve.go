@@ -121,6 +121,11 @@ func (r reply) write(w http.ResponseWriter) {
 		w.WriteHeader(r.status)
 		return
 	}
+	if raw, ok := r.body.([]byte); ok {
+		w.WriteHeader(r.status)
+		_, _ = w.Write(raw) // a client that went away does not matter
+		return
+	}
 	data, err := json.Marshal(r.body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -135,7 +140,7 @@ func (r reply) write(w http.ResponseWriter) {
 func (c *Cloud) handle(req *http.Request, service string, body []byte) reply {
 	c.mu.Lock()
 	r := &request{
-		method: req.Method, query: req.URL.Query(), body: body, now: c.now(), token: c.valid(req.Header.Get("X-Auth-Token"), c.now()),
+		method: req.Method, query: req.URL.Query(), body: body, header: req.Header, now: c.now(), token: c.valid(req.Header.Get("X-Auth-Token"), c.now()),
 		base: c.url + "/" + service, url: c.url + req.URL.Path,
 	}
 	if rest := strings.TrimPrefix(strings.TrimPrefix(req.URL.EscapedPath(), "/"+service), "/"); rest != "" {
@@ -150,8 +155,14 @@ func (c *Cloud) handle(req *http.Request, service string, body []byte) reply {
 		out.status, out.body, err = c.octavia(r)
 	case "network":
 		out.status, out.body, err = c.neutron(r)
+	case "key-manager":
+		if c.cfg.WithoutBarbican {
+			err = keystoneError(404, c.url, "This cloud has no key manager.")
+			break
+		}
+		out.status, out.body, out.header, err = c.barbican(r)
 	default:
-		err = keystoneError(404, c.url, "There is no service here; see /identity, /load-balancer, /network.")
+		err = keystoneError(404, c.url, "There is no service here; see /identity, /load-balancer, /network, /key-manager.")
 	}
 	if r.token != nil {
 		out.project = c.state.Projects[r.token.project]

@@ -22,6 +22,22 @@ func (c *Cloud) lock(r *request, lb *loadBalancer, parents ...*meta) error {
 	return nil
 }
 
+// stick is for a change that the real worker never ends when a certificate of
+// the load balancer is gone: of a pool, its members or its monitor, a new
+// listener, and a cascading delete. The load balancer stays PENDING until an
+// operator steps in (SetStatus).
+func (c *Cloud) stick(lb *loadBalancer) {
+	lb.Stuck = len(c.brokenOf(lb)) > 0
+}
+
+// fails: the worker cannot write the rules of a security group that has
+// sources of one family for VIPs of two, and gives the load balancer up.
+func (c *Cloud) fails(lb *loadBalancer) bool {
+	return lb.Provider == amphora && lb.mixed() && slices.ContainsFunc(lb.Listeners, func(id string) bool {
+		return len(c.state.Listeners[id].AllowedCIDRs) > 0
+	})
+}
+
 // settleLater lets the PENDING state of a load balancer end after the
 // configured time.
 func (c *Cloud) settleLater(id string) {
@@ -62,7 +78,17 @@ func (c *Cloud) Settle() error {
 // what is stuck.
 func (c *Cloud) settle(id string) {
 	lb := c.state.LoadBalancers[id]
-	if lb == nil {
+	if lb == nil || lb.Stuck {
+		return
+	}
+	if c.fails(lb) && lb.Provisioning != Error {
+		c.state.tree(lb, func(_ string, m *meta) {
+			if m.Provisioning != Active {
+				m.Provisioning = Error
+			}
+		})
+		lb.Provisioning = Error
+		lb.touch(c.now())
 		return
 	}
 	if lb.Provisioning == PendingDelete {

@@ -31,6 +31,9 @@ type state struct {
 	Monitors      map[string]*monitor       `json:"monitors"`
 	Policies      map[string]*l7Policy      `json:"l7policies"`
 	Rules         map[string]*l7Rule        `json:"l7rules"`
+	Secrets       map[string]*secret        `json:"secrets"`
+	Containers    map[string]*container     `json:"containers"`
+	Made          int                       `json:"made"` // secrets and containers so far
 }
 
 func newState() *state {
@@ -40,6 +43,7 @@ func newState() *state {
 		Floating: map[string]*floatingIP{}, Groups: map[string]*securityGroup{},
 		LoadBalancers: map[string]*loadBalancer{}, Listeners: map[string]*listener{}, Pools: map[string]*pool{},
 		Members: map[string]*member{}, Monitors: map[string]*monitor{}, Policies: map[string]*l7Policy{}, Rules: map[string]*l7Rule{},
+		Secrets: map[string]*secret{}, Containers: map[string]*container{},
 	}
 }
 
@@ -260,9 +264,11 @@ func (s *state) dropLoadBalancer(id string) {
 	for _, p := range slices.Clone(lb.Pools) {
 		s.dropPool(p)
 	}
-	if lb.OwnsPort {
+	p := s.Ports[lb.Port]
+	switch {
+	case lb.OwnsPort:
 		s.dropPort(lb.Port)
-	} else if p := s.Ports[lb.Port]; p != nil {
+	case p != nil && p.Name != "octavia-lb-"+lb.ID: // one that was given
 		p.Device, p.Owner = "", ""
 	}
 	delete(s.LoadBalancers, id)

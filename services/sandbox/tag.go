@@ -10,7 +10,7 @@ import (
 func (c *Cloud) tags(r *request) (int, any, error) {
 	list, touch := c.taggable(r)
 	if list == nil {
-		kind := map[string]string{"floatingips": "floatingip", "ports": "port", "networks": "network"}[r.path[0]]
+		kind := map[string]string{"floatingips": "floatingip", "ports": "port", "networks": "network", "subnets": "subnet", "security-groups": "security_group"}[r.path[0]]
 		if kind == "" {
 			return 0, nil, neutronNoRoute()
 		}
@@ -61,11 +61,19 @@ func (c *Cloud) taggable(r *request) (*[]string, func(time.Time)) {
 		}
 	case "ports":
 		if p := c.state.Ports[r.path[1]]; p != nil && p.Project == r.token.project {
-			return &p.Tags, func(now time.Time) { p.Updated = neutronStamp(now) }
+			return &p.Tags, func(now time.Time) { p.touch(now) }
 		}
 	case "networks":
 		if n := c.state.Networks[r.path[1]]; n != nil && n.Project == r.token.project {
 			return &n.Tags, func(time.Time) {}
+		}
+	case "subnets":
+		if s := c.state.Subnets[r.path[1]]; s != nil && s.Project == r.token.project {
+			return &s.Tags, func(time.Time) {}
+		}
+	case "security-groups":
+		if g := c.groupOf(r.token.project, r.path[1]); g != nil {
+			return &g.Tags, g.touch
 		}
 	}
 	return nil, nil

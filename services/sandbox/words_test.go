@@ -141,8 +141,17 @@ func TestWords(t *testing.T) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := len(c.state.Ports) + len(c.state.Pools) + len(c.state.Listeners) + len(c.state.Members); n != 0 {
+	if n := len(c.state.Pools) + len(c.state.Listeners) + len(c.state.Members); n != 0 {
 		t.Errorf("refused requests left %d objects", n)
+	}
+	// The real Octavia leaves the VIP's port behind when it refuses a nested part.
+	if len(c.state.Ports) == 0 {
+		t.Error("refused requests left no port of a VIP")
+	}
+	for _, p := range c.state.Ports {
+		if p.Owner != "Octavia" || !strings.HasPrefix(p.Name, "octavia-lb-") {
+			t.Errorf("refused requests left the port %+v", p)
+		}
 	}
 }
 
