@@ -2,9 +2,11 @@ package harness
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -66,13 +68,28 @@ func (n *NATS) User(t testing.TB, name string) map[string]any {
 	return map[string]any{"url": n.URL, "ca-file": n.authority.File, "cert-file": cert, "key-file": key}
 }
 
-// FreePort is a port of loopback that nobody listened on a moment ago.
+// FreePort is a port of loopback that nobody listened on a moment ago. It is
+// below those that the system gives to outgoing connections, as one of these
+// could take it before it is used, or while its owner is stopped.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		port := 27000 + rand.N(3000)
+		if _, given := ports.LoadOrStore(port, true); given {
+			continue
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			err = l.Close()
+		}
+		if err == nil {
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no port of loopback is free: %v", err)
+	return 0
 }
+
+// ports that FreePort gave away.
+var ports sync.Map
