@@ -38,7 +38,7 @@ type bodies struct{ minor int }
 
 func (b bodies) loadBalancer(s plan.CreateLoadBalancer) object {
 	d := s.LoadBalancer
-	o := object{"name": d.Name, "description": d.Description, "tags": d.Tags}
+	o := object{"name": d.Name, "description": d.Description, "tags": append([]string{}, d.Tags...)}
 	o.setIf(d.Provider != "", "provider", d.Provider)
 	o.setIf(d.FlavorID != "" && b.minor >= flavorsMinor, "flavor_id", d.FlavorID)
 	o.setIf(d.AvailabilityZone != "" && b.minor >= zonesMinor, "availability_zone", d.AvailabilityZone)
@@ -242,7 +242,7 @@ func (b bodies) newMember(m loadbalancer.Member) object {
 // batch is all members of a pool. It says of each also what ours never have: a
 // member that stands keeps what is left out.
 func (b bodies) batch(members []loadbalancer.Member) []object {
-	var out []object
+	out := []object{}
 	for _, m := range members {
 		o := b.newMember(m)
 		o["admin_state_up"], o["backup"], o["monitor_address"] = true, false, nil

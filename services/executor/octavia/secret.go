@@ -108,7 +108,7 @@ func (c *Client) Secrets(ctx context.Context, o loadbalancer.Owner) ([]plan.Secr
 	if c.keys == nil {
 		return nil, nil
 	}
-	found, err := c.findSecrets(ctx, o.SecretPrefix()+"%", func(name string) bool { return strings.HasPrefix(name, o.SecretPrefix()) })
+	found, err := c.secretsBelow(ctx, o.SecretPrefix())
 	if err != nil {
 		return nil, c.keyError("find the secrets of "+o.String(), err)
 	}
@@ -121,39 +121,63 @@ func (c *Client) AllSecrets(ctx context.Context, fleet string) ([]plan.Secret, e
 	if c.keys == nil {
 		return nil, nil
 	}
-	prefix := loadbalancer.OurTags + fleet + "/"
-	found, err := c.findSecrets(ctx, prefix+"%", func(name string) bool { return strings.HasPrefix(name, prefix) })
+	found, err := c.secretsBelow(ctx, loadbalancer.OurTags+fleet+"/")
 	return found, c.keyError("list the secrets of fleet "+fleet, err)
 }
 
 // maxSecretsPage is the most that Barbican lists at once (its max_limit_paging).
 const maxSecretsPage = 100
 
-// findSecrets lists by a pattern of SQL's LIKE: Barbican compares names so
-// (barbican/model/repositories.py). Pages are asked for by offset, not by
-// Barbican's links, which bear the host that it believes to be called.
-func (c *Client) findSecrets(ctx context.Context, like string, is func(name string) bool) ([]plan.Secret, error) {
+// secretsBelow lists secrets whose names begin alike. A project that has not
+// more than a page of secrets is read whole; of others Barbican is asked for the
+// prefix, as a pattern of SQL's LIKE: it compares names so (SecretRepo in
+// barbican/model/repositories.py).
+func (c *Client) secretsBelow(ctx context.Context, prefix string) ([]plan.Secret, error) {
+	page, err := c.secretsPage(ctx, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	if page.Total <= len(page.Secrets) {
+		return c.remember(page.Secrets, func(name string) bool { return strings.HasPrefix(name, prefix) }), nil
+	}
 	var out []plan.Secret
-	for offset := 0; ; offset += maxSecretsPage {
-		var page struct {
-			Secrets []secrets.Secret `json:"secrets"`
-			Total   int              `json:"total"`
-		}
-		q := url.Values{"name": {like}, "limit": {strconv.Itoa(maxSecretsPage)}, "offset": {strconv.Itoa(offset)}, "sort": {"created:asc"}}
-		resp, err := c.keys.Get(ctx, c.keys.ServiceURL("secrets")+"?"+q.Encode(), &page, nil)
-		if _, _, err = gophercloud.ParseResponse(resp, err); err != nil {
+	for offset := 0; ; {
+		if page, err = c.secretsPage(ctx, prefix+"%", offset); err != nil {
 			return nil, err
 		}
-		for _, s := range page.Secrets {
-			if is(s.Name) {
-				out = append(out, plan.Secret{Ref: s.SecretRef, Name: s.Name})
-				c.secrets.store(s.SecretRef, s.Name)
-			}
-		}
-		if len(page.Secrets) == 0 || offset+len(page.Secrets) >= page.Total {
+		out = append(out, c.remember(page.Secrets, func(name string) bool { return strings.HasPrefix(name, prefix) })...)
+		if offset += len(page.Secrets); len(page.Secrets) == 0 || offset >= page.Total {
 			return out, nil
 		}
 	}
+}
+
+type secretsPage struct {
+	Secrets []secrets.Secret `json:"secrets"`
+	Total   int              `json:"total"`
+}
+
+// secretsPage is a part of a list, the oldest first. It is asked for by offset,
+// not by Barbican's links, which bear the host that it believes to be called.
+func (c *Client) secretsPage(ctx context.Context, name string, offset int) (page secretsPage, err error) {
+	q := url.Values{"limit": {strconv.Itoa(maxSecretsPage)}, "offset": {strconv.Itoa(offset)}, "sort": {"created:asc"}}
+	if name != "" {
+		q.Set("name", name)
+	}
+	resp, err := c.keys.Get(ctx, c.keys.ServiceURL("secrets")+"?"+q.Encode(), &page, nil)
+	_, _, err = gophercloud.ParseResponse(resp, err)
+	return page, err
+}
+
+// remember answers those that are meant, and keeps their names.
+func (c *Client) remember(all []secrets.Secret, is func(name string) bool) (out []plan.Secret) {
+	for _, s := range all {
+		if is(s.Name) {
+			out = append(out, plan.Secret{Ref: s.SecretRef, Name: s.Name})
+			c.secrets.store(s.SecretRef, s.Name)
+		}
+	}
+	return out
 }
 
 // createSecret puts a certificate with its key into the key manager. Its name
@@ -165,11 +189,11 @@ func (c *Client) createSecret(ctx context.Context, s plan.CreateSecret) (plan.Re
 			"the catalog of the cloud has no key manager (Barbican), where Octavia takes certificates from: " +
 				"have it installed, or end TLS behind the load balancer")}
 	}
-	found, err := c.findSecrets(ctx, s.Name, func(name string) bool { return name == s.Name })
+	page, err := c.secretsPage(ctx, s.Name, 0)
 	if err != nil {
 		return plan.Result{}, c.keyError(s.Describe(), err)
 	}
-	if len(found) > 0 {
+	if found := c.remember(page.Secrets, func(name string) bool { return name == s.Name }); len(found) > 0 {
 		return plan.Result{ID: found[0].Ref}, nil
 	}
 	bundle, err := c.bundle(ctx, s.Digest)
