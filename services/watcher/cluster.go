@@ -2,6 +2,7 @@ package watcher
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"drawbridge.dev/events"
@@ -16,11 +17,55 @@ type objects struct {
 	namespace func(name string) *corev1.Namespace
 	classes   func() []*networkingv1.IngressClass
 	nodes     func() []translate.Node
+	// endpoints are the EndpointSlices of a Service; false: they are not known yet.
+	endpoints func(namespace, service string) ([]*discoveryv1.EndpointSlice, bool)
+}
+
+// exposed are the Services behind the object of a key, and its annotations.
+func (o objects) exposed(k events.Key) (annotations map[string]string, services []*corev1.Service) {
+	switch k.Kind {
+	case events.KindService:
+		if svc := o.service(k.Namespace, k.Name); svc != nil {
+			return svc.Annotations, []*corev1.Service{svc}
+		}
+	case events.KindIngress:
+		if ing := o.ingress(k.Namespace, k.Name); ing != nil {
+			for _, name := range translate.ServiceNames(ing) {
+				if svc := o.service(k.Namespace, name); svc != nil {
+					services = append(services, svc)
+				}
+			}
+			return ing.Annotations, services
+		}
+	}
+	return nil, nil
+}
+
+// slices are the EndpointSlices that the object of a key needs, by Service; false:
+// they are not known yet, and nothing may be told of the object.
+func (o objects) slices(k events.Key) (map[string][]*discoveryv1.EndpointSlice, bool) {
+	var out map[string][]*discoveryv1.EndpointSlice
+	annotations, services := o.exposed(k)
+	for _, svc := range services {
+		if !translate.NeedsEndpoints(annotations, svc) {
+			continue
+		}
+		found, known := o.endpoints(svc.Namespace, svc.Name)
+		if !known {
+			return nil, false
+		}
+		if out == nil {
+			out = map[string][]*discoveryv1.EndpointSlice{}
+		}
+		out[svc.Name] = found
+	}
+	return out, true
 }
 
 // translate is what the object of a key asks for; false: there is none.
 func (o objects) translate(k events.Key, s translate.Settings) (translate.Result, bool) {
 	refs := translate.References{Nodes: o.nodes()}
+	refs.Endpoints, _ = o.slices(k)
 	if ns := o.namespace(k.Namespace); ns != nil {
 		refs.NamespaceLabels = ns.Labels
 	}
@@ -58,6 +103,16 @@ func informed(s *source.Source, nodes func() []translate.Node) objects {
 			return list[networkingv1.IngressClass](s.IngressClasses.GetStore())
 		},
 		nodes: nodes,
+		endpoints: func(namespace, service string) ([]*discoveryv1.EndpointSlice, bool) {
+			if !s.NeedEndpoints() {
+				return nil, false
+			}
+			found, err := s.EndpointSlices.GetIndexer().ByIndex(source.ByService, namespace+"/"+service)
+			if err != nil { // there is the index
+				return nil, false
+			}
+			return typed[discoveryv1.EndpointSlice](found), true
+		},
 	}
 }
 
@@ -76,9 +131,11 @@ func get[T any](s store, key string) *T {
 	return v
 }
 
-func list[T any](s store) []*T {
+func list[T any](s store) []*T { return typed[T](s.List()) }
+
+func typed[T any](objects []any) []*T {
 	var out []*T
-	for _, o := range s.List() {
+	for _, o := range objects {
 		if v, ok := o.(*T); ok {
 			out = append(out, v)
 		}

@@ -24,6 +24,11 @@ type Config struct {
 	DefaultServiceClass bool   `yaml:"default-service-class"` // take Services of type LoadBalancer without a class
 	IngressClass        string `yaml:"ingress-class"`         // class that needs no IngressClass object; empty: "drawbridge"
 
+	NodeSelector string         `yaml:"node-selector"` // labels of the nodes that are members, as "pool=edge,public"; empty: all
+	KeepCordoned bool           `yaml:"keep-cordoned"` // cordoned nodes stay members; else they are drained
+	TLSSecrets   bool           `yaml:"tls-secrets"`   // read Secrets with certificates; without it no right to read any is needed
+	Services     ServicesConfig `yaml:"services"`
+
 	// AllGone: that the cluster holds none of the objects whose wishes stand is
 	// meant; it was emptied or built anew. Otherwise it is taken for another one.
 	AllGone bool `yaml:"all-gone"`
@@ -37,6 +42,7 @@ type Config struct {
 func (c Config) Defaults() Config {
 	c.Cloud = cmp.Or(c.Cloud, "default")
 	c.IngressClass = cmp.Or(c.IngressClass, translate.IngressClass)
+	c.Services = c.Services.defaults()
 	c.NodeWindow = cmp.Or(c.NodeWindow, time.Second)
 	c.Rescan = cmp.Or(c.Rescan, 5*time.Second)
 	c.Workers = cmp.Or(c.Workers, 4)
@@ -58,6 +64,12 @@ func (c Config) Validate() error {
 	if c.Kubeconfig != "" && c.Folder != "" {
 		wrong("folder", "%q and kubeconfig %q are both set: keep one", c.Folder, c.Kubeconfig)
 	}
+	if err := translate.CheckNodeSelector(c.NodeSelector); err != nil {
+		wrong("node-selector", "%w", err)
+	}
+	if err := c.Services.validate(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.NodeWindow < 0 {
 		wrong("node-window", "%s is negative", c.NodeWindow)
 	}
@@ -71,12 +83,13 @@ func (c Config) Validate() error {
 }
 
 func (c Config) settings() translate.Settings {
-	return translate.Settings{Cluster: c.Cluster, Cloud: c.Cloud, DefaultServiceClass: c.DefaultServiceClass, IngressClass: c.IngressClass}
+	return translate.Settings{Cluster: c.Cluster, Cloud: c.Cloud, DefaultServiceClass: c.DefaultServiceClass, IngressClass: c.IngressClass,
+		NodeSelector: c.NodeSelector, KeepCordoned: c.KeepCordoned, Services: c.Services.settings()}
 }
 
 func (c Config) open(log zerolog.Logger) (*source.Source, error) {
 	if c.Folder != "" {
 		return source.Folder(c.Folder, source.FolderConfig{Rescan: c.Rescan}, log)
 	}
-	return source.APIServer(c.Kubeconfig, true)
+	return source.APIServer(c.Kubeconfig, c.TLSSecrets)
 }

@@ -4,7 +4,8 @@
 // # The loop
 //
 // Informers hold Services, Ingresses, IngressClasses, Nodes and Namespaces, of an
-// API server or of a folder of manifests. A change puts the keys that it concerns
+// API server or of a folder of manifests, EndpointSlices from the first object on
+// that sends to pods, and the metadata of Secrets. A change puts the keys that it concerns
 // into a queue. For each key the object is translated (package translate, pure)
 // and compared with the table of published wishes: what differs is published as
 // requested, what is gone or asks no more as a tombstone, what cannot be exposed
@@ -38,9 +39,10 @@
 // # Rights
 //
 // [Rights] are the least ClusterRole on an API server: get, list and watch of
-// services, nodes, namespaces, ingresses and ingressclasses; patch of
-// services/status and ingresses/status; create, get and patch of events.
-// No Secret is read.
+// services, nodes, namespaces, ingresses, ingressclasses, endpointslices and
+// secrets; patch of services/status and ingresses/status; create, get and patch
+// of events. Of Secrets the metadata alone are watched, and those fetched that an
+// object names for TLS; with tls-secrets false no right to them is needed.
 //
 // # Memory
 //

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/client-go/tools/cache"
 
@@ -28,6 +29,7 @@ func (w *watcher) handle() error {
 		{w.source.Namespaces, func(before, after any) { changed(before, after, w.namespaceChanged) }},
 		{w.source.IngressClasses, func(_, _ any) { w.ask(events.KindIngress, w.source.Ingresses.GetStore().ListKeys()) }},
 		{w.source.Nodes, func(before, after any) { changed(before, after, w.nodeChanged) }},
+		{w.source.EndpointSlices, func(before, after any) { changed(before, after, w.endpointsChanged) }},
 	} {
 		_, err := h.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(o any) { h.changed(nil, o) },
@@ -110,6 +112,32 @@ func (w *watcher) nodeChanged(before, after *corev1.Node) {
 	if !slices.EqualFunc(state(before), state(after), translate.Node.Equal) {
 		w.window.open()
 	}
+}
+
+// endpointsChanged has those look again that send to the pods of a Service, all
+// changes within a window together.
+func (w *watcher) endpointsChanged(before, after *discoveryv1.EndpointSlice) {
+	s := after
+	if s == nil {
+		s = before
+	}
+	service := s.Namespace + "/" + s.Labels[discoveryv1.LabelServiceName]
+	keys := map[string][]string{events.KindService: {service}}
+	if using, err := w.source.Ingresses.GetIndexer().IndexKeys(source.ByService, service); err == nil { // the index is there
+		keys[events.KindIngress] = using
+	}
+	for kind, names := range keys {
+		for _, n := range names {
+			if k, ok := w.key(kind, n); ok && w.sendsToPods(k) {
+				w.asked.AddAfter(k, w.config.NodeWindow)
+			}
+		}
+	}
+}
+
+func (w *watcher) sendsToPods(k events.Key) bool {
+	annotations, services := w.objects.exposed(k)
+	return slices.ContainsFunc(services, func(svc *corev1.Service) bool { return translate.NeedsEndpoints(annotations, svc) })
 }
 
 // ask compares the wishes of objects, named namespace/name.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"drawbridge.dev/events"
@@ -83,6 +84,7 @@ func inMemory(manifests []source.Manifest) objects {
 	byID := map[string]source.Object{}
 	var nodes []*corev1.Node
 	var classes []*networkingv1.IngressClass
+	pods := map[string][]*discoveryv1.EndpointSlice{}
 	for _, m := range manifests {
 		byID[m.ID()] = m.Object
 		switch o := m.Object.(type) {
@@ -90,6 +92,9 @@ func inMemory(manifests []source.Manifest) objects {
 			nodes = append(nodes, o)
 		case *networkingv1.IngressClass:
 			classes = append(classes, o)
+		case *discoveryv1.EndpointSlice:
+			service := o.Namespace + "/" + o.Labels[discoveryv1.LabelServiceName]
+			pods[service] = append(pods[service], o)
 		}
 	}
 	ready := translate.Nodes(nodes)
@@ -108,6 +113,9 @@ func inMemory(manifests []source.Manifest) objects {
 		},
 		classes: func() []*networkingv1.IngressClass { return classes },
 		nodes:   func() []translate.Node { return ready },
+		endpoints: func(namespace, service string) ([]*discoveryv1.EndpointSlice, bool) {
+			return pods[namespace+"/"+service], true
+		},
 	}
 }
 

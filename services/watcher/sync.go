@@ -13,7 +13,8 @@ import (
 
 // sync publishes what the table lacks of one key.
 func (w *watcher) sync(ctx context.Context, k events.Key) error {
-	if w.source.Behind() { // what belongs together is looked at together
+	_, known := w.objects.slices(k)
+	if !known || w.source.Behind() { // what belongs together is looked at together
 		w.asked.AddAfter(k, behindFor)
 		return nil
 	}

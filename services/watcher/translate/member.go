@@ -62,16 +62,16 @@ var errNoNodePort = errors.New("has no nodePort, so that no node can be reached"
 // members of one port of a Service. The error says why there can be none; that
 // nothing serves at the moment is none.
 func (r reach) members(refs References, svc *corev1.Service, p *corev1.ServicePort) ([]events.Member, error) {
-	slices := refs.Endpoints[svc.Name]
+	pods := refs.Endpoints[svc.Name]
 	if r.to == toPods {
-		return podMembers(slices, svc, p), nil
+		return podMembers(pods, svc, p), nil
 	}
 	if p.NodePort < 1 || p.NodePort > 65535 {
 		return nil, errNoNodePort
 	}
 	var serving map[string]bool
 	if r.to == toNodesWithPods {
-		serving = nodesWithPods(slices, p)
+		serving = nodesWithPods(pods, p)
 	}
 	return r.nodeMembers(refs.Nodes, svc, p.NodePort, serving), nil
 }

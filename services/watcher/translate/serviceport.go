@@ -374,6 +374,12 @@ func parseSecretName(s string) (string, error) {
 	return s, nil
 }
 
+// CheckContainer refuses what the annotation drawbridge.dev/tls-container would refuse.
+func CheckContainer(url string) error {
+	_, err := parseContainer(url)
+	return err
+}
+
 func parseContainer(s string) (string, error) {
 	t := strings.TrimSpace(s)
 	if len(t) > 255 || !containerURL.MatchString(t) {

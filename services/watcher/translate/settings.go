@@ -62,6 +62,7 @@ func (a annotated) exposure(x *events.Exposure, internal bool) {
 	x.Internal = a.yes(internal, AnnotationInternal)
 	var group, given string
 	x.Group, group = setting(a, "", parseGroup, AnnotationGroup)
+	a.hostname() // what is wrong in it is told; it is read for the status
 	x.Tags, _ = setting(a, nil, parseTags, AnnotationTags)
 	x.Protected = a.yes(false, AnnotationProtection)
 	x.Replace = a.yes(false, AnnotationReplace)
