@@ -37,8 +37,8 @@ func TestRego(t *testing.T) {
 			t.Errorf("%s: %s", r.Name, r)
 		}
 	}
-	if n < 80 {
-		t.Errorf("%d Rego tests ran, want at least 80", n)
+	if n < 70 {
+		t.Errorf("%d Rego tests ran, want at least 70", n)
 	}
 	for name := range modules {
 		if strings.HasSuffix(name, "_test.rego") {

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,13 @@ func TestShippedRules(t *testing.T) {
 		"claimed by its own":     {wish: site(ingressKey("blog", "second"), "blog.example.org"), object: publicNamespace, inventory: claimed, verdict: events.Approved},
 		"limit reached":          {wish: site(web, "www.example.org"), object: publicNamespace, inventory: full, verdict: events.Denied, rules: []string{"limit"}, reason: "has 20 load balancers, its limit is 20"},
 		"limit elsewhere":        {wish: site(ingressKey("blog", "web"), "www.example.org"), object: publicNamespace, inventory: full, verdict: events.Approved},
+		"waived by itself":       {wish: waiving(site(web, "www.example.org")), object: publicNamespace, verdict: events.Approved},
+		"group of another":       {wish: grouped("blog", site(web)), object: publicNamespace, verdict: events.Denied, rules: []string{"group"}, reason: "namespace shop may not join group blog"},
+		"group of its own":       {wish: grouped("shop.eu", site(web)), object: publicNamespace, verdict: events.Approved},
+		"load balancer given":    {wish: bound("id", site(web)), object: publicNamespace, verdict: events.Denied, rules: []string{"placement"}, reason: "may not ask for loadBalancer id"},
+		"floating IP given":      {wish: atAddress("203.0.113.1", site(web)), object: publicNamespace, verdict: events.Approved},
+		"certificate":            {wish: serviceOf(events.TerminatedHTTPS, 443, "web"), object: publicNamespace, verdict: events.Approved},
+		"expired certificate":    {wish: expired(), object: publicNamespace, verdict: events.Denied, rules: []string{"certificates"}, reason: "certificate shop/cert on 2026-01-01T00:00:00Z expired"},
 		"needs a person":         {wish: site(web, "www.example.org"), object: labelled("drawbridge.dev/approval", "required"), verdict: events.Held, rules: []string{"approval"}, reason: "a person has to agree first"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,6 +93,9 @@ func TestShippedRules(t *testing.T) {
 			if c.reason != "" && (len(d.Reasons) != 1 || !strings.Contains(d.Reasons[0], c.reason)) {
 				t.Errorf("reasons %q, want one with %q", d.Reasons, c.reason)
 			}
+			if d.Exposure != nil && len(d.Exposure.Waived) > 0 {
+				t.Errorf("a wish waives %v by itself", d.Exposure.Waived)
+			}
 			if diff := cmp.Diff(c.obligations, d.Obligations); diff != "" {
 				t.Errorf("obligations: %s", diff)
 			}
@@ -92,6 +103,73 @@ func TestShippedRules(t *testing.T) {
 				t.Errorf("the decision %+v names another wish, policy or digest", d)
 			}
 		})
+	}
+}
+
+// waiving is a wish that says what only policy may.
+func waiving(e events.Exposure) events.Exposure {
+	e.Waived = []events.Feature{events.FeatureAllowedSources}
+	return e
+}
+
+// expired is a wish whose certificate was no good at wishTime.
+func expired() events.Exposure {
+	e := serviceOf(events.TerminatedHTTPS, 443, "web")
+	e.Listeners[0].TLS.Certificates[0] = certificate("2026-01-01T00:00:00Z")
+	return e
+}
+
+// TestExpiryKeepsWhatStands: that a certificate expired keeps neither a change of
+// members from the load balancer nor the exposure from standing.
+func TestExpiryKeepsWhatStands(t *testing.T) {
+	engine, standing := engineOf(t, ""), expired()
+	fresh := standing.Normalize()
+	fresh.Backends[0].Members[0].Address = "10.0.0.2"
+	q := ask(fresh, publicNamespace)
+	q.Standing = &standing
+	if d := engine.Decide(t.Context(), q); d.Verdict != events.Approved {
+		t.Errorf("a change of members: %q", d.Reasons)
+	}
+	denied := standing.Normalize()
+	denied.Listeners[0].Port = 22
+	q.Wish = wish(denied, publicNamespace)
+	if d := engine.Decide(t.Context(), q); d.Verdict != events.Denied || !cmp.Equal(d.Exposure, &standing) {
+		t.Errorf("a change that is denied leaves %+v (%q)", d.Exposure, d.Reasons)
+	}
+}
+
+// TestWaived: what is waived is for the bundle to say; that it says so no longer
+// takes down what was let in by it, that it says more takes down nothing.
+func TestWaived(t *testing.T) {
+	engine := engineOf(t, `package drawbridge
+
+decision := {"verdict": "denied", "reasons": ["no"]} if input.wish.flavor == "denied"
+decision := {"verdict": "approved", "obligations": {"waived": ["timeouts", "headers"]}} if input.wish.flavor == "approved"
+`)
+	of := func(flavor string, waived ...events.Feature) events.Exposure {
+		e := site(ingressKey("shop", "web"))
+		e.Flavor, e.Waived = flavor, waived
+		return e
+	}
+	d := engine.Decide(t.Context(), ask(of("approved", events.FeatureAllowedSources), publicNamespace))
+	if d.Exposure == nil || !slices.Equal(d.Exposure.Waived, []events.Feature{events.FeatureHeaders, events.FeatureTimeouts}) ||
+		!slices.Equal(d.Obligations, []string{"waived=headers,timeouts"}) {
+		t.Errorf("got %+v", d)
+	}
+	for _, c := range []struct {
+		standing events.Exposure
+		stays    bool
+	}{
+		{of("approved"), true},
+		{of("approved", events.FeatureHeaders), true},
+		{of("approved", events.FeatureHeaders, events.FeatureTimeouts), true},
+		{of("approved", events.FeatureAllowedSources), false},
+	} {
+		q := ask(of("denied"), publicNamespace)
+		q.Standing = &c.standing
+		if d := engine.Decide(t.Context(), q); (d.Exposure != nil) != c.stays {
+			t.Errorf("what waived %v stays: %t, want %t (%q)", c.standing.Waived, d.Exposure != nil, c.stays, d.Reasons)
+		}
 	}
 }
 
@@ -113,6 +191,11 @@ func TestApplyObligations(t *testing.T) {
 		x.Listeners[0].AllowedSources = sources
 		return x
 	}
+	https := func(versions ...string) events.Exposure {
+		x := serviceOf(events.TerminatedHTTPS, 443, "web")
+		x.Listeners[0].TLS.Versions = versions
+		return x
+	}
 	for name, c := range map[string]struct {
 		wish events.Exposure
 		o    obligations
@@ -125,6 +208,12 @@ func TestApplyObligations(t *testing.T) {
 		"open is closed":   {wish: e, o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.0.0.0/8"} }},
 		"wider is cut":     {wish: from("0.0.0.0/0"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.0.0.0/8"} }},
 		"narrower is kept": {wish: from("10.1.0.0/16", "11.0.0.0/8"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.1.0.0/16"} }},
+		"TLS versions":     {wish: https(), o: obligations{tlsVersions: []string{"TLSv1.2", "TLSv1.3"}}, want: func(x *events.Exposure) { x.Listeners[0].TLS.Versions = []string{"TLSv1.2", "TLSv1.3"} }},
+		"fewer versions":   {wish: https("TLSv1.1", "TLSv1.3"), o: obligations{tlsVersions: []string{"TLSv1.2", "TLSv1.3"}}, want: func(x *events.Exposure) { x.Listeners[0].TLS.Versions = []string{"TLSv1.3"} }},
+		"no version left":  {wish: https("TLSv1.1"), o: obligations{tlsVersions: []string{"TLSv1.3"}}, err: "policy allows none of its TLS versions TLSv1.1: use TLSv1.3"},
+		"nothing to offer": {wish: e, o: obligations{tlsVersions: []string{"TLSv1.3"}}, want: func(*events.Exposure) {}},
+		"waived":           {wish: e, o: obligations{waived: []events.Feature{events.FeatureHSTS}}, want: func(x *events.Exposure) { x.Waived = []events.Feature{events.FeatureHSTS} }},
+		"nothing waived":   {wish: waiving(e), want: func(x *events.Exposure) { x.Waived = nil }},
 		"nothing in both":  {wish: from("11.0.0.0/8", "::/0"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, err: "listener HTTP/80: none of its sources"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,6 +28,37 @@ func site(k events.Key, hosts ...string) events.Exposure {
 			Members: []events.Member{{Name: "node-1", Address: "10.0.0.1", Port: 30080}}}}}.Normalize()
 }
 
+// serviceOf is a public Service of namespace shop with one port.
+func serviceOf(p events.Protocol, port int, name string) events.Exposure {
+	k := events.Key{Cluster: "c1", Kind: events.KindService, Namespace: "shop", Name: name}
+	backend := "shop/" + name + ":1"
+	e := events.Exposure{Key: k, UID: "uid-" + name, Cloud: "default",
+		Listeners: []events.Listener{{Protocol: p, Port: port, Backend: backend}},
+		Backends: []events.Backend{{Name: backend, Protocol: p,
+			Members: []events.Member{{Name: "node-1", Address: "10.0.0.1", Port: 30080}}}}}
+	if p.Routed() {
+		e.Backends[0].Protocol = events.HTTP
+	}
+	if p == events.TerminatedHTTPS {
+		e.Listeners[0].TLS = &events.TLS{Certificates: []events.Certificate{certificate("2030-01-01T00:00:00Z")}}
+	}
+	return e.Normalize()
+}
+
+func certificate(notAfter string) events.Certificate {
+	return events.Certificate{Digest: events.Digest(notAfter), Secret: "shop/cert", NotAfter: notAfter}
+}
+
+func grouped(group string, e events.Exposure) events.Exposure {
+	e.Group = group
+	return e
+}
+
+func atAddress(floating string, e events.Exposure) events.Exposure {
+	e.FloatingIP.Address = floating
+	return e
+}
+
 var publicNamespace = events.Object{NamespaceLabels: map[string]string{"drawbridge.dev/public": "true"}}
 
 func wish(e events.Exposure, o events.Object) events.Requested {

@@ -143,6 +143,8 @@ func frugalEngine(t *testing.T) *Engine {
 decision := {"verdict": "denied", "reasons": ["claimed"], "rules": ["claims"]} if {
 	some claim in input.inventory.claims
 	claim.namespace != input.wish.key.namespace
+} else := {"verdict": "denied", "reasons": ["in conflict"], "rules": ["group"]} if {
+	count(input.inventory.conflicts) > 0
 } else := {"verdict": "denied", "reasons": ["full"], "rules": ["limit"]} if {
 	input.inventory.loadBalancers >= 3
 } else := {"verdict": "approved"}
@@ -164,9 +166,30 @@ func limitedEngine(t *testing.T) *Engine {
 	return e
 }
 
+// served makes an exposure valid again that lost backends to redirects.
+func served(e events.Exposure) events.Exposure {
+	l := &e.Listeners[0]
+	if l.Protocol == events.TerminatedHTTPS {
+		l.TLS = &events.TLS{Certificates: []events.Certificate{{Digest: "sha256:" + strings.Repeat("0", 64)}}}
+	}
+	if l.Protocol == events.TCP {
+		l.Routes = nil
+	}
+	if l.Backend == "" && len(l.Routes) == 0 {
+		l.Backend = e.Backends[0].Name
+	}
+	l.Routes = slices.DeleteFunc(l.Routes, func(r events.Route) bool {
+		return r.Redirect != nil && strings.HasPrefix(r.Host, "*")
+	})
+	if l.Backend == "" && len(l.Routes) == 0 {
+		l.Backend = e.Backends[0].Name
+	}
+	return e.Normalize()
+}
+
 // TestReplicasConverge lets two replicas decide the same wishes, each seeing
 // what the other did late or early. In the end no host is held by two
-// namespaces, no limit is exceeded, nobody is denied what is free, and deciding
+// namespaces, members of a group agree, no limit is exceeded, nobody is denied what is free, and deciding
 // everything again changes no verdict.
 func TestReplicasConverge(t *testing.T) {
 	engine, signer := frugalEngine(t), testSigner(t)
@@ -183,6 +206,10 @@ func TestReplicasConverge(t *testing.T) {
 			} else {
 				e := site(k, rapid.SliceOfN(hosts, 0, 2).Draw(rt, "hosts")...)
 				e.Backends[0].Members[0].Port = 30000 + len(l.log)
+				if e.Group = rapid.SampledFrom([]string{"", "", "g1", "g2"}).Draw(rt, "group"); e.Group != "" {
+					shareAlike(rt, &e)
+					e = served(e)
+				}
 				l.request(t, k, wish(e, publicNamespace))
 				wishes[k] = e
 			}
@@ -217,17 +244,26 @@ func TestReplicasConverge(t *testing.T) {
 
 func checkConverged(rt *rapid.T, t *testing.T, l *ledger, engine *Engine, wishes map[events.Key]events.Exposure) {
 	decided := l.decisions()
-	inv, counts := NewInventory(), map[string]int{}
+	inv, units := NewInventory(), map[string]map[string]bool{}
 	for k, d := range decided {
 		if d.Exposure == nil {
 			continue
 		}
 		inv.Hold("default", k, d.Exposure, 1)
-		if counts[k.Namespace]++; counts[k.Namespace] > 3 {
+		r := row{"default", k}
+		if units[k.Namespace] == nil {
+			units[k.Namespace] = map[string]bool{}
+		}
+		if units[k.Namespace][unitOf(r, *d.Exposure)] = true; len(units[k.Namespace]) > 3 {
 			rt.Fatalf("namespace %s has more than 3 load balancers", k.Namespace)
 		}
+		for _, s := range stakesOf(r, *d.Exposure) {
+			if other, ok := inv.opponent(r, s); ok {
+				rt.Fatalf("%s has %+v, which %s has otherwise", k, s, other.key)
+			}
+		}
 		for _, h := range hostsOf(*d.Exposure) {
-			for _, other := range inv.holdersOf(row{"default", k}, h) {
+			for _, other := range inv.holdersOf(r, h) {
 				rt.Fatalf("%s holds %s, which %s holds, too", k, h, other.key)
 			}
 		}
@@ -296,9 +332,12 @@ func TestRaceGoesToTheOlder(t *testing.T) {
 		older, newer events.Exposure
 		rule         string
 	}{
-		"host":     {0, site(ingressKey("a", "web"), "www.example.org"), site(ingressKey("b", "web"), "www.example.org"), "claims"},
-		"wildcard": {0, site(ingressKey("a", "web"), "*.example.org"), site(ingressKey("b", "web"), "www.example.org"), "claims"},
-		"limit":    {2, site(ingressKey("a", "web1")), site(ingressKey("a", "web2")), "limit"},
+		"host":            {0, site(ingressKey("a", "web"), "www.example.org"), site(ingressKey("b", "web"), "www.example.org"), "claims"},
+		"wildcard":        {0, site(ingressKey("a", "web"), "*.example.org"), site(ingressKey("b", "web"), "www.example.org"), "claims"},
+		"port of a group": {0, grouped("shop", serviceOf(events.TCP, 5432, "a")), grouped("shop", serviceOf(events.TCP, 5432, "b")), "group"},
+		"path of a group": {0, grouped("shop", site(ingressKey("shop", "a"), "www.example.org")), grouped("shop", site(ingressKey("shop", "b"), "www.example.org")), "group"},
+		"floating IP":     {0, atAddress("203.0.113.1", serviceOf(events.TCP, 5432, "a")), atAddress("203.0.113.1", serviceOf(events.TCP, 5433, "b")), "group"},
+		"limit":           {2, site(ingressKey("a", "web1")), site(ingressKey("a", "web2")), "limit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLedger()

@@ -163,7 +163,11 @@ func routeSubject(l events.Listener, r events.Route) string {
 // routeValue lets exposures redirect the same in the same way.
 func routeValue(r events.Route, owner string) string {
 	if x := r.Redirect; x != nil {
-		return fmt.Sprintf("redirect to %s:%d with %d", x.Scheme, x.Port, x.Code)
+		to := x.Scheme
+		if x.Port != 0 {
+			to = fmt.Sprintf("%s port %d", x.Scheme, x.Port)
+		}
+		return fmt.Sprintf("a redirect to %s with code %d", to, x.Code)
 	}
 	return alone("", owner)
 }
