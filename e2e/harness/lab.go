@@ -14,7 +14,11 @@ import (
 // is skipped, or fails where the lab is required.
 func labVariable(t testing.TB, name string) string {
 	t.Helper()
-	name = "DRAWBRIDGE_LAB_" + name
+	return variable(t, "DRAWBRIDGE_LAB_"+name)
+}
+
+func variable(t testing.TB, name string) string {
+	t.Helper()
 	v := os.Getenv(name)
 	if v == "" {
 		if Full() {

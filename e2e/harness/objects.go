@@ -1,6 +1,9 @@
 package harness
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Namespace is a namespace; one that is public may be reached from outside the
 // cloud by the shipped policy.
@@ -46,10 +49,11 @@ func service(namespace, name string, annotations, spec map[string]any, ports []P
 	return Object{"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 }
 
-// Path sends a path prefix of a host to a Service.
+// Path sends a path of a host to a Service.
 type Path struct {
 	Host, Path, Service string
 	Port                int
+	Type                string // pathType; empty: Prefix
 }
 
 // Ingress is an Ingress of our class.
@@ -57,7 +61,7 @@ func Ingress(namespace, name string, annotations map[string]any, paths ...Path) 
 	var rules []any
 	byHost := map[string]int{}
 	for _, p := range paths {
-		path := map[string]any{"path": p.Path, "pathType": "Prefix", "backend": map[string]any{
+		path := map[string]any{"path": p.Path, "pathType": cmp.Or(p.Type, "Prefix"), "backend": map[string]any{
 			"service": map[string]any{"name": p.Service, "port": map[string]any{"number": p.Port}}}}
 		at, seen := byHost[p.Host]
 		if !seen {
