@@ -30,6 +30,7 @@ let_in(group) if {
 
 # What exposures on one load balancer share, the older has first.
 deny contains finding if {
+	count(input.inventory.conflicts) > 0
 	found := {conflict_text(conflict) |
 		some conflict in input.inventory.conflicts
 		not tolerated(conflict)

@@ -2,6 +2,7 @@ package drawbridge
 
 # What others own, and where load balancers stand, is asked for by who may.
 deny contains finding if {
+	count(placed) > 0
 	found := {sprintf("%s %s", [setting, value]) |
 		some [setting, value] in placed
 		not placeable(setting, value)

@@ -26,29 +26,30 @@ serves_plainly(listener) if {
 }
 
 # TLS is offered from the least version of the namespace on.
-obligations["tlsVersions"] := allowed if {
-	some listener in input.wish.listeners
-	listener.protocol == "TERMINATED_HTTPS"
-	minimum := for_namespace(data.settings.tls.minimum)
-	allowed := [version | some version in tls_versions; version >= minimum]
-}
+obligations["tlsVersions"] := [version | some version in tls_versions; version >= tls_minimum] if tls_minimum
+
+tls_minimum := for_namespace(data.settings.tls.minimum) if input.wish.listeners[_].tls
 
 # In order of text as well as of age.
 tls_versions := ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 
 # A minimum that is no version would allow all or none.
 deny contains finding if {
-	minimum := for_namespace(data.settings.tls.minimum)
-	not minimum in tls_versions
+	tls_minimum
+	not tls_minimum in tls_versions
 	finding := {
 		"rule": "tls",
-		"reason": sprintf("settings.tls.minimum %v is no TLS version: have it set to one of %s", [minimum, concat(", ", tls_versions)]),
+		"reason": sprintf(
+			"settings.tls.minimum %v is no TLS version: have it set to one of %s",
+			[tls_minimum, concat(", ", tls_versions)],
+		),
 	}
 }
 
 # A certificate that expired is not taken on. One that stands is left, so that
 # its expiry does not keep a change of members from the load balancer.
 deny contains finding if {
+	input.wish.listeners[_].tls
 	expired := {sprintf("%s on %s", [object.get(certificate, "secret", certificate.digest), certificate.notAfter]) |
 		some certificate in input.wish.listeners[_].tls.certificates
 		time.parse_rfc3339_ns(certificate.notAfter) < time.parse_rfc3339_ns(input.time)

@@ -55,8 +55,10 @@ test_no_minimum_leaves_versions_to_the_wish if {
 
 test_minimum_of_no_version_denies if {
 	wrong := json.patch(settings, [{"op": "add", "path": "/tls/minimum/*", "value": "1.2"}])
-	decision := drawbridge.decision with input as question with data.settings as wrong
+	decision := drawbridge.decision with input as https with data.settings as wrong
 	decision.rules == ["tls"]
+	without := drawbridge.decision with input as question with data.settings as wrong
+	without.verdict == "approved"
 }
 
 test_expired_certificate_is_denied if {

@@ -62,16 +62,63 @@ func BenchmarkEvaluate(b *testing.B) {
 }
 
 // BenchmarkClaimsRatio reports how much more a decision costs among 10,000
-// claims than among 10: the budget is 1.1. The two alternate and their medians
-// are compared, so that what else a busy machine does falls on both.
+// claims than among 10: the budget is 1.1.
 func BenchmarkClaimsRatio(b *testing.B) {
 	engine := engineOf(b, "")
-	var spent [2][]time.Duration
-	var questions [2]Question
-	for i, n := range []int{10, 10_000} {
-		questions[i] = ask(twoHosts(), publicNamespace)
-		questions[i].Holdings = claimsOf(n).For("default", questions[i].Key)
+	var questions []Question
+	for _, n := range []int{10, 10_000} {
+		q := ask(twoHosts(), publicNamespace)
+		q.Holdings = claimsOf(n).For("default", q.Key)
+		questions = append(questions, q)
 	}
+	medians := compare(b, engine, questions)
+	b.ReportMetric(medians[0], "ns/10claims")
+	b.ReportMetric(medians[1], "ns/10kclaims")
+	b.ReportMetric(medians[1]/medians[0], "ratio")
+}
+
+// member is an Ingress of two hosts with two paths each, the n-th of a group.
+func member(n int) events.Exposure {
+	e := site(ingressKey("shop", fmt.Sprint("web-", n)), fmt.Sprintf("www%d.example.org", n), fmt.Sprintf("api%d.example.org", n))
+	e.Group, e.Listeners[0].Backend = "shop", ""
+	for _, r := range e.Listeners[0].Routes {
+		r.Path = "/static"
+		e.Listeners[0].Routes = append(e.Listeners[0].Routes, r)
+	}
+	return e.Normalize()
+}
+
+// membersOf is an inventory of a group of n.
+func membersOf(n int) *Inventory {
+	inv := NewInventory()
+	for i := range n {
+		e := member(i)
+		inv.Hold("default", e.Key, &e, uint64(i+1))
+	}
+	return inv
+}
+
+// BenchmarkGroupRatio reports how much more it costs to decide on a member of a
+// group of 200 than of a group of 1, and than outside of a group.
+func BenchmarkGroupRatio(b *testing.B) {
+	engine := engineOf(b, "")
+	wished := member(1000)
+	alone := wished.Normalize()
+	alone.Group = ""
+	questions := []Question{ask(alone, publicNamespace), ask(wished, publicNamespace), ask(wished, publicNamespace)}
+	questions[1].Holdings = membersOf(1).For("default", wished.Key)
+	questions[2].Holdings = membersOf(200).For("default", wished.Key)
+	medians := compare(b, engine, questions)
+	b.ReportMetric(medians[0], "ns/alone")
+	b.ReportMetric(medians[1], "ns/1member")
+	b.ReportMetric(medians[2], "ns/200members")
+	b.ReportMetric(medians[2]/medians[1], "ratio")
+}
+
+// compare lets questions alternate, so that what else a busy machine does falls
+// on all, and returns their medians.
+func compare(b *testing.B, engine *Engine, questions []Question) []float64 {
+	spent := make([][]time.Duration, len(questions))
 	for b.Loop() {
 		for i, q := range questions {
 			started := time.Now()
@@ -81,12 +128,10 @@ func BenchmarkClaimsRatio(b *testing.B) {
 			spent[i] = append(spent[i], time.Since(started))
 		}
 	}
-	var median [2]float64
-	for i := range spent {
-		slices.Sort(spent[i])
-		median[i] = float64(spent[i][len(spent[i])/2])
+	var medians []float64
+	for _, s := range spent {
+		slices.Sort(s)
+		medians = append(medians, float64(s[len(s)/2]))
 	}
-	b.ReportMetric(median[0], "ns/10claims")
-	b.ReportMetric(median[1], "ns/10kclaims")
-	b.ReportMetric(median[1]/median[0], "ratio")
+	return medians
 }
