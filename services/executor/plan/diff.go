@@ -1,8 +1,9 @@
 package plan
 
 import (
-	"cmp"
 	"slices"
+	"strings"
+	"time"
 
 	"drawbridge.dev/services/executor/loadbalancer"
 )
@@ -15,186 +16,151 @@ import (
 func Diff(desired *loadbalancer.LoadBalancer, o Observed) []Step {
 	lb := o.LoadBalancer
 	switch {
-	case desired == nil:
-		return remove(o)
 	case Blocked(desired, o) != "":
 		return nil
+	case desired == nil:
+		return remove(o)
 	case lb == nil:
-		return append([]Step{CreateLoadBalancer{LoadBalancer: *desired, Whole: !o.Stepwise}}, floatingIP(desired, o, "")...)
-	case lb.Status == Error || o.Stuck():
-		why := "its creation failed"
-		if lb.Status != Error {
-			why = "its creation got stuck"
+		create := CreateLoadBalancer{LoadBalancer: *desired, Whole: !o.Stepwise, Refs: o.refs()}
+		return slices.Concat(missingSecrets(desired, o), []Step{create}, floatingIP(desired, o, ""), retire(o), needlessSecrets(desired, o))
+	case lb.Fresh && lb.Status == Error:
+		return anew(desired, o, "its creation failed")
+	case o.Stuck():
+		return anew(desired, o, "its creation got stuck")
+	case o.Old == nil && desired.Replace && len(differences(desired, lb)) > 0:
+		if takes(desired, lb) {
+			return anew(desired, o, "its address is needed by what replaces it")
 		}
-		o.LoadBalancer = nil
-		return append([]Step{DeleteLoadBalancer{ID: lb.ID, Name: lb.Name, Why: why}}, Diff(desired, o)...)
+		o.Old, o.LoadBalancer = lb, nil
+		return Diff(desired, o)
 	}
-	d := &differ{desired: desired, lb: lb, poolID: map[string]string{}}
-	d.loadBalancer()
-	d.pools()
-	d.listeners()
-	return slices.Concat(d.steps, d.last, floatingIP(desired, o, lb.PortID))
+	d := newDiffer(desired, o)
+	d.run()
+	return slices.Concat(missingSecrets(desired, o), d.steps, d.last, floatingIP(desired, o, lb.PortID), retire(o), needlessSecrets(desired, o))
+}
+
+// anew removes the load balancer and plans as if it had never been.
+func anew(desired *loadbalancer.LoadBalancer, o Observed, why string) []Step {
+	lb := o.LoadBalancer
+	o.LoadBalancer = nil
+	return append([]Step{DeleteLoadBalancer{ID: lb.ID, Name: lb.Name, Why: why}}, Diff(desired, o)...)
 }
 
 func remove(o Observed) (steps []Step) {
+	keep := o.LoadBalancer != nil && slices.Contains(o.LoadBalancer.Tags, loadbalancer.KeepTag)
 	for _, f := range o.FloatingIPs {
-		steps = append(steps, DeleteFloatingIP{ID: f.ID, Address: f.Address})
+		if o.mine(f) {
+			steps = append(steps, dismissed(o, f, keep))
+		}
 	}
 	if o.LoadBalancer != nil {
-		steps = append(steps, DeleteLoadBalancer{ID: o.LoadBalancer.ID, Name: o.LoadBalancer.Name, Why: "it is not wanted any more"})
+		steps = append(steps, o.dismantle(o.LoadBalancer, "it is not wanted any more")...)
 	}
-	return steps
+	return slices.Concat(steps, retire(o), needlessSecrets(nil, o))
 }
 
-// floatingIP keeps one floating IP, if one is wanted. Its address is never
-// changed: that another external network is configured since changes nothing.
-func floatingIP(desired *loadbalancer.LoadBalancer, o Observed, port string) (steps []Step) {
-	have := slices.Clone(o.FloatingIPs)
-	slices.SortFunc(have, func(a, b FloatingIP) int {
-		return cmp.Or(-cmp.Compare(bit(a.PortID == port), bit(b.PortID == port)), cmp.Compare(a.ID, b.ID))
-	})
-	if desired.FloatingNetworkID != "" {
-		if len(have) == 0 {
-			return []Step{CreateFloatingIP{NetworkID: desired.FloatingNetworkID, PortID: port, Description: desired.FloatingIPDescription}}
-		}
-		if have[0].PortID != port || port == "" {
-			steps = append(steps, BindFloatingIP{ID: have[0].ID, Address: have[0].Address, PortID: port})
-		}
-		have = have[1:]
+// retire removes what is replaced.
+func retire(o Observed) []Step {
+	if o.Old == nil {
+		return nil
 	}
-	for _, f := range have {
-		steps = append(steps, DeleteFloatingIP{ID: f.ID, Address: f.Address})
-	}
-	return steps
+	return o.dismantle(o.Old, "another has taken its place")
 }
 
-func bit(b bool) int {
-	if b {
-		return 1
+// dismantle removes what is the owner's: the whole load balancer, or on one that
+// another made the owner's listeners and pools.
+func (o Observed) dismantle(lb *LoadBalancer, why string) (steps []Step) {
+	if o.Owner.Owns(lb.Tags) {
+		return []Step{DeleteLoadBalancer{ID: lb.ID, Name: lb.Name, Why: why}}
 	}
-	return 0
+	for _, l := range lb.Listeners {
+		if o.Owner.Owns(l.Tags) {
+			steps = append(steps, DeleteListener{ID: l.ID, Name: l.Name})
+		}
+	}
+	for _, p := range lb.Pools {
+		if o.Owner.Owns(p.Tags) {
+			steps = append(steps, DeletePool{ID: p.ID, Name: p.Name})
+		}
+	}
+	return steps
 }
 
 // differ collects the steps below one load balancer.
 type differ struct {
 	desired *loadbalancer.LoadBalancer
 	lb      *LoadBalancer
+	owner   loadbalancer.Owner
+	now     time.Time
+	adopted bool // another made it: its names are left as they are
+	given   bool // another's: only what carries the owner's tags is looked at
+	refs    map[string]string
 	poolID  map[string]string // of desired pools that exist, by name
 	steps   []Step
-	last    []Step // removals of what others referred to
+	last    []Step        // removals of what others referred to
+	wake    time.Duration // until the next member has drained; 0: none drains
+}
+
+func newDiffer(desired *loadbalancer.LoadBalancer, o Observed) *differ {
+	return &differ{desired: desired, lb: o.LoadBalancer, owner: o.Owner, now: o.Now, refs: o.refs(), poolID: map[string]string{},
+		adopted: slices.Contains(o.LoadBalancer.Tags, loadbalancer.AdoptedTag), given: desired.ID != ""}
+}
+
+func (d *differ) run() {
+	if !d.given {
+		d.loadBalancer()
+	}
+	d.pools()
+	d.listeners()
 }
 
 func (d *differ) add(s Step) { d.steps = append(d.steps, s) }
 
 func (d *differ) loadBalancer() {
-	tags := slices.Clone(d.lb.Tags)
-	for _, t := range d.desired.Tags {
-		if !slices.Contains(tags, t) {
+	tags := d.tags()
+	name, description := d.desired.Name, d.desired.Description
+	if d.adopted {
+		name, description = d.lb.Name, d.lb.Description
+	}
+	if d.lb.Down || d.lb.Name != name || d.lb.Description != description || !sameSet(tags, d.lb.Tags) {
+		d.add(UpdateLoadBalancer{ID: d.lb.ID, Name: name, Description: description, Tags: tags})
+	}
+}
+
+// tags are those that the load balancer shall have. What on one of ours is not
+// of our own namespace came from an exposure, and goes with its wish; on an
+// adopted one it came from others.
+func (d *differ) tags() (tags []string) {
+	for _, t := range d.lb.Tags {
+		intent := t == loadbalancer.ProtectTag || t == loadbalancer.KeepTag
+		ours := strings.HasPrefix(t, loadbalancer.OurTags)
+		if slices.Contains(d.desired.Tags, t) || ours && !intent || !ours && d.adopted {
 			tags = append(tags, t)
 		}
 	}
-	if d.lb.Down || d.lb.Name != d.desired.Name || d.lb.Description != d.desired.Description || len(tags) != len(d.lb.Tags) {
-		d.add(UpdateLoadBalancer{ID: d.lb.ID, Name: d.desired.Name, Description: d.desired.Description, Tags: tags})
-	}
+	return with(tags, d.desired.Tags)
 }
 
-func (d *differ) pools() {
-	have := slices.Clone(d.lb.Pools)
-	slices.SortFunc(have, func(a, b Pool) int { return cmp.Compare(a.ID, b.ID) })
-	for _, want := range d.desired.Pools {
-		i := slices.IndexFunc(have, func(p Pool) bool { return p.Name == want.Name && p.Protocol == want.Protocol })
-		if i < 0 {
-			d.add(CreatePool{LoadBalancerID: d.lb.ID, Pool: want})
-			d.pool(want, Pool{})
-			continue
+// with appends what is missing.
+func with(have, want []string) []string {
+	for _, t := range want {
+		if !slices.Contains(have, t) {
+			have = append(have, t)
 		}
-		p := have[i]
-		have = slices.Delete(have, i, i+1)
-		d.poolID[want.Name] = p.ID
-		if p.Down || p.Algorithm != want.Algorithm || p.Status == Error {
-			d.add(UpdatePool{ID: p.ID, Pool: want})
-		}
-		d.pool(want, p)
 	}
-	for _, p := range have {
-		d.last = append(d.last, DeletePool{ID: p.ID, Name: p.Name})
-	}
+	return have
 }
 
-// pool compares what is below a pool; have is empty for one that is about to be created.
-func (d *differ) pool(want loadbalancer.Pool, have Pool) {
-	if s := members(want, have); s.Added+s.Changed+s.Removed > 0 {
-		d.add(s)
-	}
-	m := have.Monitor
-	if m != nil && (want.Monitor == nil || m.Type != want.Monitor.Type) {
-		d.add(DeleteMonitor{ID: m.ID, Pool: want.Name})
-		m = nil
-	}
-	switch {
-	case want.Monitor == nil:
-	case m == nil:
-		d.add(CreateMonitor{PoolID: have.ID, Pool: want.Name, Monitor: *want.Monitor})
-	case m.Down || m.Status == Error || m.Monitor != *want.Monitor:
-		d.add(UpdateMonitor{ID: m.ID, Pool: want.Name, Monitor: *want.Monitor})
-	}
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-func members(want loadbalancer.Pool, have Pool) SetMembers {
-	type address struct {
-		ip   string
-		port int
-	}
-	s := SetMembers{PoolID: have.ID, Pool: want.Name, Members: want.Members}
-	old := map[address]Member{}
-	for _, m := range have.Members {
-		old[address{m.Address, m.Port}] = m
-	}
-	s.Removed = len(have.Members) - len(old)
-	for _, m := range want.Members {
-		a := address{m.Address, m.Port}
-		switch o, ok := old[a]; {
-		case !ok:
-			s.Added++
-		case o.Foreign || o.Status == Error || o.Member != m:
-			s.Changed++
-		}
-		delete(old, a)
-	}
-	s.Removed += len(old)
-	return s
-}
+// owns says whether a thing below the load balancer is the owner's to change.
+func (d *differ) owns(tags []string) bool { return !d.given || d.owner.Owns(tags) }
 
-func (d *differ) listeners() {
-	have := slices.Clone(d.lb.Listeners)
-	slices.SortFunc(have, func(a, b Listener) int { return cmp.Compare(a.ID, b.ID) })
-	type pair struct {
-		want loadbalancer.Listener
-		have Listener
+func bit(b bool) int {
+	if b {
+		return 1
 	}
-	var pairs []pair
-	for _, want := range d.desired.Listeners {
-		i := slices.IndexFunc(have, func(l Listener) bool { return l.Protocol == want.Protocol && l.Port == want.Port })
-		if i < 0 {
-			pairs = append(pairs, pair{want: want})
-			continue
-		}
-		pairs = append(pairs, pair{want, have[i]})
-		have = slices.Delete(have, i, i+1)
-	}
-	for _, l := range have {
-		d.add(DeleteListener{ID: l.ID, Name: l.Name})
-	}
-	for _, p := range pairs {
-		pool := d.poolID[p.want.DefaultPool]
-		switch {
-		case p.have.ID == "":
-			d.add(CreateListener{LoadBalancerID: d.lb.ID, Listener: p.want, DefaultPoolID: pool})
-		case p.have.Down || p.have.Status == Error || p.have.Name != p.want.Name ||
-			p.have.DefaultPoolID != pool || p.want.DefaultPool != "" && pool == "" ||
-			!slices.Equal(p.have.AllowedCIDRs, p.want.AllowedCIDRs):
-			d.add(UpdateListener{ID: p.have.ID, Listener: p.want, DefaultPoolID: pool})
-		}
-		d.policies(p.want, p.have)
-	}
+	return 0
 }

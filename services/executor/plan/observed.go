@@ -194,31 +194,3 @@ func (o Observed) Stuck() bool {
 	}
 	return false
 }
-
-// Blocked says why no step can lead to what is desired, and what a person can
-// do; empty: a plan leads there.
-func Blocked(desired *loadbalancer.LoadBalancer, o Observed) string {
-	lb := o.LoadBalancer
-	switch {
-	case desired == nil || lb == nil || lb.Fresh:
-		return ""
-	case lb.Status == Error:
-		return "load balancer " + lb.ID + " is in ERROR and has served before, so it is not replaced, which would change its address: " +
-			"have an operator fail it over (openstack loadbalancer failover " + lb.ID + "), or delete the object to give the address up"
-	case o.Stuck():
-		return "something below load balancer " + lb.ID + " stays pending though the load balancer is ACTIVE: " +
-			"have an operator reset it (openstack loadbalancer status show " + lb.ID + " shows which)"
-	}
-	return ""
-}
-
-// Warnings names what is desired and cannot be had without replacing what stands.
-func Warnings(desired *loadbalancer.LoadBalancer, o Observed) (out []string) {
-	if desired == nil || o.LoadBalancer == nil {
-		return nil
-	}
-	for _, d := range differences(desired, o.LoadBalancer) {
-		out = append(out, "needs recreate: "+d)
-	}
-	return out
-}

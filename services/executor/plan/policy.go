@@ -14,7 +14,7 @@ func (d *differ) policies(want loadbalancer.Listener, have Listener) {
 	kept := map[string]bool{}
 	at := -1 // place in current of the last desired policy
 	for _, w := range want.Policies {
-		i := slices.IndexFunc(current, func(p Policy) bool { return p.ID != "" && !kept[p.ID] && p.is(w) })
+		i := slices.IndexFunc(current, func(p Policy) bool { return p.ID != "" && !kept[p.ID] && d.is(p, w) })
 		if i < 0 {
 			i = slices.IndexFunc(current, func(p Policy) bool { return p.ID != "" && !kept[p.ID] && p.becomes(w) })
 		}
@@ -44,11 +44,11 @@ func (d *differ) policies(want loadbalancer.Listener, have Listener) {
 
 // changePolicy brings a policy that stands to what is wanted.
 func (d *differ) changePolicy(w loadbalancer.Policy, p Policy, pool string, position int, move bool) {
-	if !p.is(w) {
+	if !d.is(p, w) {
 		d.completePolicy(w, p, pool, position)
 		return
 	}
-	if move || p.Down || p.Status == Error || p.PoolID != pool || pool == "" {
+	if move || p.Down || p.Status == Error || !p.leads(w, pool) {
 		d.add(UpdatePolicy{ID: p.ID, Policy: w, PoolID: pool, Position: position})
 	}
 }
@@ -65,15 +65,44 @@ func (d *differ) completePolicy(w loadbalancer.Policy, p Policy, pool string, po
 	}
 }
 
-// is says whether the policy has just the rules that are wanted.
-func (p Policy) is(w loadbalancer.Policy) bool {
-	return p.Action == loadbalancer.RedirectToPool && len(p.Rules) == len(w.Rules) && p.within(w)
+func action(w loadbalancer.Policy) string {
+	if w.Action == "" {
+		return loadbalancer.RedirectToPool
+	}
+	return w.Action
+}
+
+// leads says whether the policy does with what it takes as is wanted.
+func (p Policy) leads(w loadbalancer.Policy, pool string) bool {
+	if p.Action != action(w) {
+		return false
+	}
+	if p.Action == loadbalancer.RedirectPrefix {
+		return p.Redirect == w.Redirect && p.Code == w.Code
+	}
+	return p.PoolID == pool && pool != ""
+}
+
+// ours says whether the policy is of a kind that ours are.
+func (p Policy) ours() bool {
+	return p.Action == loadbalancer.RedirectToPool || p.Action == loadbalancer.RedirectPrefix
+}
+
+// is says whether the policy has just the rules that are wanted. That every path
+// begins with a slash need not be said on an adopted load balancer.
+func (d *differ) is(p Policy, w loadbalancer.Policy) bool {
+	if d.adopted {
+		slash := loadbalancer.Rule{Type: loadbalancer.RulePath, Compare: loadbalancer.CompareStartsWith, Value: "/"}
+		p.Rules = slices.DeleteFunc(slices.Clone(p.Rules), func(r Rule) bool { return r.Rule == slash })
+		w.Rules = slices.DeleteFunc(slices.Clone(w.Rules), func(r loadbalancer.Rule) bool { return r == slash })
+	}
+	return p.ours() && len(p.Rules) == len(w.Rules) && p.within(w)
 }
 
 // becomes says whether the policy can be completed without taking anything
 // that it should not meanwhile: it lacks rules, and has none or is down.
 func (p Policy) becomes(w loadbalancer.Policy) bool {
-	return p.Action == loadbalancer.RedirectToPool && p.Name == w.Name && len(p.Rules) < len(w.Rules) && p.within(w) &&
+	return p.ours() && p.Name == w.Name && p.Action == action(w) && len(p.Rules) < len(w.Rules) && p.within(w) &&
 		(p.Down || len(p.Rules) == 0 && len(w.Rules) == 1)
 }
 

@@ -59,6 +59,7 @@ type SetMembers struct {
 	PoolID, Pool            string
 	Members                 []loadbalancer.Member
 	Added, Removed, Changed int
+	Draining                int // of the members: they go, and get no new connections meanwhile
 }
 
 // CreateMonitor gives a pool its health monitor.
@@ -189,8 +190,12 @@ func (s DeletePool) Describe() string { return fmt.Sprintf("delete pool %q", s.N
 
 // Describe implements [Step].
 func (s SetMembers) Describe() string {
-	return fmt.Sprintf("set members of pool %q: %d, of which %d are added, %d changed; %d are removed",
+	text := fmt.Sprintf("set members of pool %q: %d, of which %d are added, %d changed; %d are removed",
 		s.Pool, len(s.Members), s.Added, s.Changed, s.Removed)
+	if s.Draining > 0 {
+		text += fmt.Sprintf("; %d drain", s.Draining)
+	}
+	return text
 }
 
 // Describe implements [Step].
