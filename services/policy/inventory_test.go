@@ -103,9 +103,11 @@ func wantsOf(e events.Exposure) []want {
 	}
 	me := e.Key.String()
 	out := []want{{"namespace", e.Key.Namespace, e.Key.Cluster}, {"setting", "internal", fmt.Sprint(e.Internal)}}
-	if e.Flavor != "" {
-		out = append(out, want{"setting", "flavor", e.Flavor})
+	flavor := e.Flavor
+	if flavor == "" {
+		flavor = "not set"
 	}
+	out = append(out, want{"setting", "flavor", flavor})
 	for _, l := range e.Listeners {
 		slot := fmt.Sprintf("TCP port %d", l.Port)
 		if l.Protocol == events.TCP {

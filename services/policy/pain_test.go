@@ -126,6 +126,8 @@ func TestPain13SharedLoadBalancer(t *testing.T) {
 		e.Listeners[0].Routes[0].Backend, e.Listeners[0].Routes[0].Redirect = "", &events.Redirect{Scheme: "https", Code: 301}
 	}
 	internal := func(e *events.Exposure) { e.Internal = true }
+	ha := func(e *events.Exposure) { e.Flavor = "ha" }
+	raw := func(e *events.Exposure) { e.Listeners[0].Routes[0].PathType = events.PathRawPrefix }
 	for name, all := range map[string][]asked{
 		"fault 3": {{service(events.HTTP, 443, "a"), events.Approved, ""}, {service(events.TerminatedHTTPS, 443, "b"), events.Denied,
 			"TCP port 443 (TERMINATED_HTTPS) is taken by HTTP of Service shop/a of cluster c1: use another port"}},
@@ -147,6 +149,10 @@ func TestPain13SharedLoadBalancer(t *testing.T) {
 			"timeout of client data of TCP port 80 of the shared load balancer: 60000 here, but 30000 in Ingress shop/a"}},
 		"no time-out of its own": {{routed("a", "x.example.org", "/a", timeout(&thirty)), events.Approved, ""}, {routed("b", "y.example.org", "/"), events.Approved, ""},
 			{routed("c", "z.example.org", "/", timeout(&sixty)), events.Denied, "30000 in Ingress shop/a"}},
+		"another flavor": {{routed("a", "x.example.org", "/a"), events.Approved, ""}, {routed("b", "y.example.org", "/", ha), events.Denied,
+			"flavor of the shared load balancer: ha here, but not set in Ingress shop/a"}},
+		"another matching of paths": {{routed("a", "x.example.org", "/a"), events.Approved, ""}, {routed("b", "y.example.org", "/", raw), events.Denied,
+			"path matching of TCP port 80 of the shared load balancer: by raw prefixes here, but as Kubernetes says in Ingress shop/a"}},
 		"internal and public": {{routed("a", "x.example.org", "/a"), events.Approved, ""}, {routed("b", "y.example.org", "/", internal), events.Denied,
 			"internal of the shared load balancer: true here, but false in Ingress shop/a"}},
 		// Neither asks for the sources that policy obliges both to.

@@ -82,33 +82,42 @@ func (s *stakes) add(scope string, what What, subject, value string) {
 	*s = append(*s, stake{shared{scope, what, subject}, value})
 }
 
-// group adds what a member of a group has in common with the others.
+// group adds what a member of a group has in common with the others. All must
+// say the same of the load balancer, as to say nothing is a choice there, too:
+// the executor's. [compose] holds them to the same.
+//
+// [compose]: drawbridge.dev/services/executor/compose
 func (s *stakes) group(r row, e events.Exposure) {
-	scope := groupScope(r.cloud, e.Group)
-	set := func(subject, value string) { s.add(scope, WhatSetting, subject, value) }
+	scope, p, f := groupScope(r.cloud, e.Group), e.Placement, e.FloatingIP
 	s.add(scope, WhatNamespace, e.Key.Namespace, e.Key.Cluster)
-	set("internal", strconv.FormatBool(e.Internal))
-	set("flavor", e.Flavor)
-	p, f := e.Placement, e.FloatingIP
-	set("class", p.Class)
-	set("availability zone", p.AvailabilityZone)
-	set("network", p.Network)
-	set("subnet", p.Subnet)
-	set("network port", p.Port)
-	set("address", p.Address)
-	set("additional subnets", strings.Join(p.AdditionalSubnets, ", "))
-	set("IP families", strings.Join(p.Families, ", "))
-	set("load balancer", p.LoadBalancer)
-	set("floating IP", f.Address)
-	set("floating network", f.Network)
-	set("floating subnet", f.Subnet)
-	set("tags of the floating subnet", f.SubnetTags)
+	for _, x := range []struct{ subject, value string }{
+		{"internal", strconv.FormatBool(e.Internal)},
+		{"flavor", e.Flavor},
+		{"class", p.Class},
+		{"availability zone", p.AvailabilityZone},
+		{"network", p.Network},
+		{"subnet", p.Subnet},
+		{"network port", p.Port},
+		{"address", p.Address},
+		{"additional subnets", strings.Join(p.AdditionalSubnets, ", ")},
+		{"IP families", strings.Join(p.Families, ", ")},
+		{"member subnet", p.MemberSubnet},
+		{"load balancer", p.LoadBalancer},
+		{"floating IP", f.Address},
+		{"floating network", f.Network},
+		{"floating subnet", f.Subnet},
+		{"tags of the floating subnet", f.SubnetTags},
+	} {
+		s.add(scope, WhatSetting, x.subject, cmp.Or(x.value, "not set"))
+	}
 	for _, l := range e.Listeners {
 		s.listener(scope, r, l)
 	}
 }
 
-// listener adds a port; members share it where it routes by host and path.
+// listener adds a port; members share it where it routes by host and path. What
+// only one says of it holds for all, but for the sources: to say nothing means
+// everywhere.
 func (s *stakes) listener(scope string, r row, l events.Listener) {
 	slot, owner := slotOf(l), r.key.String()
 	if !l.Protocol.Routed() {
@@ -119,11 +128,16 @@ func (s *stakes) listener(scope string, r row, l events.Listener) {
 	if l.Backend != "" {
 		s.add(scope, WhatRoute, routeSubject(l, events.Route{Path: "/", PathType: events.PathPrefix}), alone("", owner))
 	}
+	matching := ""
 	for _, x := range l.Routes {
 		s.add(scope, WhatRoute, routeSubject(l, x), routeValue(x, owner))
+		if matching = "as Kubernetes says"; x.PathType == events.PathRawPrefix {
+			matching = "by raw prefixes"
+		}
 	}
 	set := func(subject, value string) { s.add(scope, WhatSetting, subject+" of "+slot, value) }
 	set("allowed sources", cmp.Or(strings.Join(l.AllowedSources, ", "), "everywhere"))
+	set("path matching", matching)
 	set("timeout of client data", number(l.Timeouts.ClientData))
 	set("timeout of member connects", number(l.Timeouts.MemberConnect))
 	set("timeout of member data", number(l.Timeouts.MemberData))
@@ -137,7 +151,6 @@ func (s *stakes) listener(scope string, r row, l events.Listener) {
 	if l.TLS != nil {
 		t = *l.TLS
 	}
-	set("TLS container", t.Container)
 	set("TLS versions", strings.Join(t.Versions, ", "))
 	set("TLS ciphers", t.Ciphers)
 	hsts := ""
@@ -164,7 +177,7 @@ func routeSubject(l events.Listener, r events.Route) string {
 func routeValue(r events.Route, owner string) string {
 	if x := r.Redirect; x != nil {
 		to := x.Scheme
-		if x.Port != 0 {
+		if x.Port != 0 && x.Port != 443 {
 			to = fmt.Sprintf("%s port %d", x.Scheme, x.Port)
 		}
 		return fmt.Sprintf("a redirect to %s with code %d", to, x.Code)
