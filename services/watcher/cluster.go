@@ -1,9 +1,12 @@
 package watcher
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/watcher/source"
@@ -19,6 +22,10 @@ type objects struct {
 	nodes     func() []translate.Node
 	// endpoints are the EndpointSlices of a Service; false: they are not known yet.
 	endpoints func(namespace, service string) ([]*discoveryv1.EndpointSlice, bool)
+	// pairs are what Secrets hold, by the names that the object has for them.
+	pairs func(names map[string]string) map[string]translate.Pair
+	// standing are the certificates that the last wish of an object names.
+	standing func(k events.Key, uid string) []events.Certificate
 }
 
 // exposed are the Services behind the object of a key, and its annotations.
@@ -62,6 +69,31 @@ func (o objects) slices(k events.Key) (map[string][]*discoveryv1.EndpointSlice, 
 	return out, true
 }
 
+// secrets are the Secrets that the object of a key names, as namespace/name, by
+// its name for each.
+func (o objects) secrets(k events.Key, s translate.Settings) map[string]string {
+	switch k.Kind {
+	case events.KindService:
+		if svc := o.service(k.Namespace, k.Name); svc != nil {
+			return translate.ServiceSecrets(svc)
+		}
+	case events.KindIngress:
+		if ing := o.ingress(k.Namespace, k.Name); ing != nil {
+			return translate.IngressSecrets(ing, s)
+		}
+	}
+	return nil
+}
+
+// certificates are what the object of a key can be given.
+func (o objects) certificates(k events.Key, uid types.UID, s translate.Settings) translate.Secrets {
+	names := o.secrets(k, s)
+	if len(names) == 0 {
+		return translate.Secrets{}
+	}
+	return translate.Secrets{Pairs: o.pairs(names), Standing: o.standing(k, string(uid)), Now: time.Now()}
+}
+
 // translate is what the object of a key asks for; false: there is none.
 func (o objects) translate(k events.Key, s translate.Settings) (translate.Result, bool) {
 	refs := translate.References{Nodes: o.nodes()}
@@ -72,10 +104,12 @@ func (o objects) translate(k events.Key, s translate.Settings) (translate.Result
 	switch k.Kind {
 	case events.KindService:
 		if svc := o.service(k.Namespace, k.Name); svc != nil {
+			refs.Secrets = o.certificates(k, svc.UID, s)
 			return translate.Service(svc, refs, s), true
 		}
 	case events.KindIngress:
 		if ing := o.ingress(k.Namespace, k.Name); ing != nil {
+			refs.Secrets = o.certificates(k, ing.UID, s)
 			refs.IngressClasses = o.classes()
 			refs.Services = map[string]*corev1.Service{}
 			for _, name := range translate.ServiceNames(ing) {

@@ -4,11 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"drawbridge.dev/events"
+	"drawbridge.dev/services/internal/seal"
 	"drawbridge.dev/services/watcher/source"
 	"drawbridge.dev/services/watcher/translate"
 )
@@ -26,8 +30,12 @@ type Config struct {
 
 	NodeSelector string         `yaml:"node-selector"` // labels of the nodes that are members, as "pool=edge,public"; empty: all
 	KeepCordoned bool           `yaml:"keep-cordoned"` // cordoned nodes stay members; else they are drained
-	TLSSecrets   bool           `yaml:"tls-secrets"`   // read Secrets with certificates; without it no right to read any is needed
 	Services     ServicesConfig `yaml:"services"`
+
+	// SealKeys are the public keys (X...) of the executors by cloud, which TLS
+	// certificates are sealed to. Without any no Secret is read, and TLS is refused.
+	SealKeys         map[string]string `yaml:"seal-keys"`
+	DefaultTLSSecret string            `yaml:"default-tls-secret"` // namespace/name, for an entry of an Ingress' spec.tls that names no Secret
 
 	// AllGone: that the cluster holds none of the objects whose wishes stand is
 	// meant; it was emptied or built anew. Otherwise it is taken for another one.
@@ -67,6 +75,14 @@ func (c Config) Validate() error {
 	if err := translate.CheckNodeSelector(c.NodeSelector); err != nil {
 		wrong("node-selector", "%w", err)
 	}
+	for _, cloud := range slices.Sorted(maps.Keys(c.SealKeys)) {
+		if err := cmp.Or(translate.CheckCloud(cloud), seal.CheckPublic(c.SealKeys[cloud])); err != nil {
+			wrong("seal-keys", "%q: %w", cloud, err)
+		}
+	}
+	if namespace, name, _ := strings.Cut(c.DefaultTLSSecret, "/"); c.DefaultTLSSecret != "" && (namespace == "" || name == "" || strings.Contains(name, "/")) {
+		wrong("default-tls-secret", "%q is not of the form namespace/name", c.DefaultTLSSecret)
+	}
 	if err := c.Services.validate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -84,6 +100,7 @@ func (c Config) Validate() error {
 
 func (c Config) settings() translate.Settings {
 	return translate.Settings{Cluster: c.Cluster, Cloud: c.Cloud, DefaultServiceClass: c.DefaultServiceClass, IngressClass: c.IngressClass,
+		SealedFor: append([]string{}, slices.Sorted(maps.Keys(c.SealKeys))...), DefaultTLSSecret: c.DefaultTLSSecret,
 		NodeSelector: c.NodeSelector, KeepCordoned: c.KeepCordoned, Services: c.Services.settings()}
 }
 
@@ -91,5 +108,5 @@ func (c Config) open(log zerolog.Logger) (*source.Source, error) {
 	if c.Folder != "" {
 		return source.Folder(c.Folder, source.FolderConfig{Rescan: c.Rescan}, log)
 	}
-	return source.APIServer(c.Kubeconfig, c.TLSSecrets)
+	return source.APIServer(c.Kubeconfig, len(c.SealKeys) > 0)
 }

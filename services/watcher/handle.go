@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"drawbridge.dev/events"
@@ -18,19 +20,33 @@ import (
 	"drawbridge.dev/services/watcher/translate"
 )
 
+// bySecret is the index of Services and Ingresses by namespace/name of a Secret
+// that they name for TLS.
+const bySecret = "secret"
+
+// handler says what a change of a kind concerns.
+type handler struct {
+	informer cache.SharedIndexInformer
+	changed  func(before, after any) // before is nil for a new object, after for a deleted one
+}
+
 // handle says which keys a change of an object concerns.
 func (w *watcher) handle() error {
-	for _, h := range []struct {
-		informer cache.SharedIndexInformer
-		changed  func(before, after any) // before is nil for a new object, after for a deleted one
-	}{
+	handlers := []handler{
 		{w.source.Services, func(before, after any) { changed(before, after, w.serviceChanged) }},
 		{w.source.Ingresses, func(before, after any) { changed(before, after, w.ingressChanged) }},
 		{w.source.Namespaces, func(before, after any) { changed(before, after, w.namespaceChanged) }},
 		{w.source.IngressClasses, func(_, _ any) { w.ask(events.KindIngress, w.source.Ingresses.GetStore().ListKeys()) }},
 		{w.source.Nodes, func(before, after any) { changed(before, after, w.nodeChanged) }},
 		{w.source.EndpointSlices, func(before, after any) { changed(before, after, w.endpointsChanged) }},
-	} {
+	}
+	if w.source.Secrets != nil {
+		handlers = append(handlers, handler{w.source.Secrets, w.secretChanged})
+	}
+	if err := w.index(); err != nil {
+		return err
+	}
+	for _, h := range handlers {
 		_, err := h.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(o any) { h.changed(nil, o) },
 			UpdateFunc: func(before, after any) { h.changed(before, after) },
@@ -46,6 +62,42 @@ func (w *watcher) handle() error {
 		}
 	}
 	return nil
+}
+
+// index makes the index of Secrets.
+func (w *watcher) index() error {
+	err := errors.Join(
+		w.source.Services.AddIndexers(cache.Indexers{bySecret: func(o any) ([]string, error) {
+			if svc, ok := o.(*corev1.Service); ok {
+				return slices.Sorted(maps.Values(translate.ServiceSecrets(svc))), nil
+			}
+			return nil, nil
+		}}),
+		w.source.Ingresses.AddIndexers(cache.Indexers{bySecret: func(o any) ([]string, error) {
+			if ing, ok := o.(*networkingv1.Ingress); ok {
+				return slices.Sorted(maps.Values(translate.IngressSecrets(ing, w.settings))), nil
+			}
+			return nil, nil
+		}}))
+	if err != nil {
+		return fmt.Errorf("index objects by Secret: %w", err)
+	}
+	return nil
+}
+
+// secretChanged has those look again that name the Secret.
+func (w *watcher) secretChanged(before, after any) {
+	o, ok := after.(metav1.Object)
+	if !ok {
+		if o, ok = before.(metav1.Object); !ok {
+			return
+		}
+	}
+	for kind, informer := range map[string]cache.SharedIndexInformer{events.KindService: w.source.Services, events.KindIngress: w.source.Ingresses} {
+		if keys, err := informer.GetIndexer().IndexKeys(bySecret, o.GetNamespace()+"/"+o.GetName()); err == nil { // the index is there
+			w.ask(kind, keys)
+		}
+	}
 }
 
 // changed gives both states their type; nil stays nil.

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -196,7 +197,7 @@ func TestOwedConverges(t *testing.T) {
 				r.Cloud = cloud
 				w.sync(r)
 				for c, p := range w.table.of(key) {
-					if p.requested != before[c].requested {
+					if !reflect.DeepEqual(p.requested, before[c].requested) {
 						t.Fatal("a refusal changed a wish")
 					}
 				}

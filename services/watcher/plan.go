@@ -63,9 +63,11 @@ func Translate(folder string, cfg Config) (Translation, error) {
 		out.Problems = append(out.Problems, Problem{Message: f.Error(), Refused: true})
 	}
 	known := inMemory(manifests)
+	settings := cfg.settings()
+	settings.SealedFor = nil // a plan needs no key
 	for _, m := range manifests {
 		k := events.Key{Cluster: cfg.Cluster, Kind: m.Kind, Namespace: m.Object.GetNamespace(), Name: m.Object.GetName()}
-		r, there := known.translate(k, cfg.settings())
+		r, there := known.translate(k, settings)
 		if !there || !r.Asks {
 			continue
 		}
@@ -116,6 +118,16 @@ func inMemory(manifests []source.Manifest) objects {
 		endpoints: func(namespace, service string) ([]*discoveryv1.EndpointSlice, bool) {
 			return pods[namespace+"/"+service], true
 		},
+		pairs: func(names map[string]string) map[string]translate.Pair {
+			out := map[string]translate.Pair{}
+			for by, n := range names {
+				if s, there := byID["Secret/"+n].(*corev1.Secret); there && source.Certified(s) != nil {
+					out[by] = pairOf(s)
+				}
+			}
+			return out
+		},
+		standing: func(events.Key, string) []events.Certificate { return nil },
 	}
 }
 

@@ -2,6 +2,8 @@ package watcher
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,10 +38,12 @@ type place struct {
 		digest    string // empty: it could not be decoded
 		tombstone bool
 		uid       string
+		shows     []events.Certificate
 	}
 	decided struct {
 		row
 		events.Decided
+		shows []events.Certificate // that may stand after it
 	}
 	outcome struct {
 		row
@@ -101,6 +105,7 @@ func (p *place) put(stage events.Stage, r bus.Record, replayed bool) bool {
 			return false
 		}
 		p.requested.row, p.requested.digest, p.requested.tombstone = at, v.Digest, v.Exposure == nil
+		p.requested.shows = certificatesOf(v.Exposure)
 		if v.Exposure != nil {
 			p.requested.uid = v.Exposure.UID
 		}
@@ -108,6 +113,7 @@ func (p *place) put(stage events.Stage, r bus.Record, replayed bool) bool {
 		if !newer(p.decided.row) {
 			return false
 		}
+		p.decided.shows = certificatesOf(v.Exposure)
 		v.Exposure = nil
 		p.decided.row, p.decided.Decided = at, v
 	case events.Outcome:
@@ -155,6 +161,34 @@ func (t *table) of(k events.Key) map[string]place {
 	out := make(map[string]place, len(t.places[k]))
 	for cloud, p := range t.places[k] {
 		out[cloud] = *p
+	}
+	return out
+}
+
+// standing are the certificates that the last wishes of an object name.
+func (t *table) standing(k events.Key, uid string) (out []events.Certificate) {
+	places := t.of(k)
+	for _, cloud := range slices.Sorted(maps.Keys(places)) {
+		if p := places[cloud]; p.requested.uid == uid {
+			out = append(out, p.requested.shows...)
+		}
+	}
+	return out
+}
+
+// digests are those of all certificates that are asked for or may stand, by cloud.
+func (t *table) digests() map[string][]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[string][]string{}
+	for _, clouds := range t.places {
+		for cloud, p := range clouds {
+			for _, c := range slices.Concat(p.requested.shows, p.decided.shows) {
+				if !slices.Contains(out[cloud], c.Digest) {
+					out[cloud] = append(out[cloud], c.Digest)
+				}
+			}
+		}
 	}
 	return out
 }

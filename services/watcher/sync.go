@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"drawbridge.dev/events"
@@ -19,7 +21,18 @@ func (w *watcher) sync(ctx context.Context, k events.Key) error {
 		return nil
 	}
 	began := time.Now()
+	if err := w.secrets.load(ctx, slices.Sorted(maps.Values(w.objects.secrets(k, w.settings)))); err != nil {
+		return err
+	}
 	r, there := w.objects.translate(k, w.settings)
+	if !r.Again.IsZero() {
+		w.asked.AddAfter(k, time.Until(r.Again))
+	}
+	if r.Wish != nil {
+		if err := w.shelf.put(ctx, r.Cloud, *r.Wish); err != nil {
+			return err
+		}
+	}
 	places := w.table.of(k)
 	publications := owed(r, places)
 	if !there && len(publications) > 0 {

@@ -40,6 +40,8 @@ type watcher struct {
 	source   *source.Source
 	objects  objects
 	table    *table
+	secrets  *certificates
+	shelf    *shelf
 
 	nodes   atomic.Pointer[[]translate.Node] // that take traffic, as the last window saw them
 	looking sync.Mutex                       // at the nodes: one look after the other
@@ -78,6 +80,9 @@ func newWatcher(cfg Config, src *source.Source, b *bus.Bus, log zerolog.Logger, 
 	w := &watcher{config: cfg, settings: cfg.settings(), bus: b, log: log, source: src, table: newTable(), asked: newQueue(), telling: newQueue()}
 	w.nodes.Store(&[]translate.Node{})
 	w.objects = informed(src, func() []translate.Node { return *w.nodes.Load() })
+	w.secrets = &certificates{version: src.SecretVersion, fetch: src.Secret, keys: cfg.SealKeys, held: map[string]held{}}
+	w.objects.pairs, w.objects.standing = w.secrets.pairs, w.table.standing
+	w.shelf = newShelf(b, cfg.Cluster, w.secrets.sealed, log)
 	w.window = newWindow(cfg.NodeWindow, w.takeNodes)
 	var err error
 	if w.metrics, err = newMetrics(reg, w); err != nil {
@@ -137,6 +142,9 @@ func (w *watcher) work(ctx context.Context, tableSynced <-chan struct{}, report 
 	}
 	wg.Go(func() { w.drain(ctx, late, w.telling, "status", w.tell) })
 	wg.Go(func() { w.readiness(ctx, report) })
+	if len(w.config.SealKeys) > 0 {
+		wg.Go(func() { w.tidy(ctx) })
+	}
 	wg.Wait()
 }
 

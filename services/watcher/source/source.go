@@ -142,13 +142,32 @@ func (s *Source) Secret(ctx context.Context, namespace, name string) (*corev1.Se
 	if err != nil || found == nil {
 		return nil, err
 	}
+	return Certified(found), nil
+}
+
+// SecretVersion is the resource version of a Secret that may hold a certificate;
+// empty: there is none.
+func (s *Source) SecretVersion(namespace, name string) string {
+	if s.Secrets == nil {
+		return ""
+	}
+	o, there, err := s.Secrets.GetStore().GetByKey(namespace + "/" + name)
+	if m, ok := o.(metav1.Object); err == nil && there && ok {
+		return m.GetResourceVersion()
+	}
+	return ""
+}
+
+// Certified is a Secret with nothing but a certificate and its key; nil: it
+// holds something else.
+func Certified(found *corev1.Secret) *corev1.Secret {
 	cert, key := found.Data[corev1.TLSCertKey], found.Data[corev1.TLSPrivateKeyKey]
 	if found.Type != corev1.SecretTypeTLS && (found.Type != corev1.SecretTypeOpaque || cert == nil || key == nil) {
-		return nil, nil
+		return nil
 	}
 	out := &corev1.Secret{ObjectMeta: found.ObjectMeta, Type: found.Type, Data: map[string][]byte{corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key}}
 	trimMeta(&out.ObjectMeta)
-	return out, nil
+	return out
 }
 
 // Run feeds the informers until ctx ends, and returns when all have stopped.

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
 	"drawbridge.dev/events"
 )
 
@@ -97,6 +100,34 @@ func (s Secrets) timely(f *findings, at, secret string, p Pair) string {
 		f.note(at, "Secret %q expires at %s: renew it", secret, p.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return ""
+}
+
+// IngressSecrets are the Secrets that the spec.tls of an Ingress names, as
+// namespace/name, by its name for each, which is empty for the watcher's own.
+func IngressSecrets(ing *networkingv1.Ingress, s Settings) map[string]string {
+	out := map[string]string{}
+	for _, t := range ing.Spec.TLS {
+		if t.SecretName != "" {
+			out[t.SecretName] = ing.Namespace + "/" + t.SecretName
+		} else if s.DefaultTLSSecret != "" {
+			out[""] = s.DefaultTLSSecret
+		}
+	}
+	return out
+}
+
+// ServiceSecrets are the Secrets that a Service names, as namespace/name, by its
+// name for each.
+func ServiceSecrets(svc *corev1.Service) map[string]string {
+	out := map[string]string{}
+	entries, err := parsePorts(parseName("Secret"))(svc.Annotations[AnnotationTLSSecrets])
+	if err != nil {
+		return out // the translation tells it
+	}
+	for _, e := range entries {
+		out[e.value] = svc.Namespace + "/" + e.value
+	}
+	return out
 }
 
 // sealable refuses an object whose keys cannot reach the executor of its cloud.

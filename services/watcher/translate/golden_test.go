@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -32,6 +33,7 @@ type objects struct {
 	nodes      []*corev1.Node
 	namespaces map[string]map[string]string
 	secrets    Secrets
+	slices     []*discoveryv1.EndpointSlice
 }
 
 // goldenSecrets is what certificates are taken from, at noon of 2026-03-01.
@@ -82,6 +84,12 @@ func (o objects) references(namespace string) References {
 			refs.Services[s.Name] = s
 		}
 	}
+	refs.Endpoints = map[string][]*discoveryv1.EndpointSlice{}
+	for _, s := range o.slices {
+		if name := s.Labels[discoveryv1.LabelServiceName]; s.Namespace == namespace {
+			refs.Endpoints[name] = append(refs.Endpoints[name], s)
+		}
+	}
 	return refs
 }
 
@@ -100,6 +108,8 @@ func parseObjects(t *testing.T, data []byte) objects {
 			o.classes = append(o.classes, decode[networkingv1.IngressClass](t, doc))
 		case "Node":
 			o.nodes = append(o.nodes, decode[corev1.Node](t, doc))
+		case "EndpointSlice":
+			o.slices = append(o.slices, decode[discoveryv1.EndpointSlice](t, doc))
 		case "Namespace":
 			n := decode[corev1.Namespace](t, doc)
 			o.namespaces[n.Name] = n.Labels
