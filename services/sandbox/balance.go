@@ -52,15 +52,11 @@ const maxStuck = 10000
 func (b *balancer) pick(source netip.AddrPort, sticky string, not map[string]bool) (target, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fit := b.usable(not)
-	if len(fit) == 0 {
-		return target{}, false
-	}
 	key := ""
 	if b.persist != nil {
 		switch b.persist.Type {
 		case "HTTP_COOKIE":
-			if t, ok := byID(fit, sticky); ok {
+			if t, ok := b.bound(sticky, not); ok {
 				return t, true
 			}
 		case "SOURCE_IP":
@@ -69,14 +65,25 @@ func (b *balancer) pick(source netip.AddrPort, sticky string, not map[string]boo
 			key = sticky
 		}
 	}
-	if t, ok := byID(fit, b.stuck[key]); key != "" && ok {
+	if t, ok := b.bound(b.stuck[key], not); key != "" && ok {
 		return t, true
+	}
+	fit := b.usable(not)
+	if len(fit) == 0 {
+		return target{}, false
 	}
 	t := b.choose(fit, source)
 	if key != "" && b.persist.Type == "SOURCE_IP" {
 		b.stick(key, t.id)
 	}
 	return t, true
+}
+
+// bound is the member that a client is bound to: it has to be up, but may
+// drain (weight 0), or be a backup.
+func (b *balancer) bound(id string, not map[string]bool) (target, bool) {
+	t, ok := byID(b.targets, id)
+	return t, ok && t.up() && !not[id]
 }
 
 // learn binds an application's cookie to the member that set it.

@@ -14,8 +14,10 @@ type Endpoint struct {
 	Port         int        `json:"port"`    // of the listener
 	Transport    string     `json:"transport"`
 	Floating     bool       `json:"floating"`
+	Additional   bool       `json:"additional,omitempty"` // one of the additional VIPs
 	// Real is the open socket. Its port is another one where the sandbox may
-	// not open the listener's own (below 1024 without root).
+	// not open the listener's own (below 1024 without root), and always for
+	// IPv6, whose addresses are all played by ports of ::1.
 	Real  netip.AddrPort `json:"real"`
 	Error string         `json:"error,omitempty"` // why it is not open
 }
@@ -29,7 +31,10 @@ func (c *Cloud) Endpoints() []Endpoint {
 		lb := c.state.LoadBalancers[key.loadBalancer]
 		e := Endpoint{
 			LoadBalancer: key.loadBalancer, Address: key.address, Port: key.port, Transport: key.transport, Real: f.real,
-			Floating: lb != nil && lb.VIP != key.address.String(),
+		}
+		if lb != nil {
+			at := slices.Index(lb.addresses(), key.address)
+			e.Floating, e.Additional = at < 0, at > 0
 		}
 		if f.err != nil {
 			e.Error = f.err.Error()
@@ -45,11 +50,14 @@ func (c *Cloud) Endpoints() []Endpoint {
 // Endpoint is where to send traffic for a port of a load balancer: to its
 // floating IP if it has one. false: nothing is open there.
 func (c *Cloud) Endpoint(loadBalancer string, port int) (netip.AddrPort, bool) {
-	var found netip.AddrPort
+	var found Endpoint
 	for _, e := range c.Endpoints() {
-		if e.LoadBalancer == loadBalancer && e.Port == port && e.Error == "" && (e.Floating || !found.IsValid()) {
-			found = e.Real
+		if e.LoadBalancer != loadBalancer || e.Port != port || e.Error != "" {
+			continue
+		}
+		if !found.Real.IsValid() || e.Floating && !found.Floating || found.Additional && !e.Additional {
+			found = e
 		}
 	}
-	return found, found.IsValid()
+	return found.Real, found.Real.IsValid()
 }

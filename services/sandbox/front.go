@@ -2,9 +2,11 @@ package sandbox
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -27,6 +29,7 @@ type front struct {
 	udp      *net.UDPConn
 	http     *http.Server
 	conns    *connections
+	gate     *gate
 }
 
 // unprivileged is what is added to a port that may not be opened.
@@ -34,6 +37,9 @@ const unprivileged = 10000
 
 // listenAt opens a port, or a higher one where that needs root.
 func listenAt[T any](a netip.Addr, port int, listen func(netip.AddrPort) (T, error)) (T, error) {
+	if a.Is6() && !a.IsLoopback() { // loopback has one address of IPv6 for all
+		return listen(netip.AddrPortFrom(netip.IPv6Loopback(), 0))
+	}
 	l, err := listen(netip.AddrPortFrom(a, uint16(port)))
 	if !errors.Is(err, fs.ErrPermission) {
 		return l, err
@@ -46,7 +52,8 @@ func listenAt[T any](a netip.Addr, port int, listen func(netip.AddrPort) (T, err
 }
 
 func (p *plane) open(key frontKey, s *settings) *front {
-	f := &front{p: p, conns: newConnections()}
+	f := &front{p: p, conns: newConnections(), gate: newGate()}
+	f.gate.set(s.limit)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.settings.Store(s)
 	if key.transport == "UDP" {
@@ -66,10 +73,15 @@ func (p *plane) open(key frontKey, s *settings) *front {
 		return f
 	}
 	f.real = f.tcp.Addr().(*net.TCPAddr).AddrPort()
-	if s.protocol == "HTTP" {
-		f.http = &http.Server{Handler: newProxy(f), ReadHeaderTimeout: time.Minute, ConnState: f.connState}
-		p.wg.Go(func() { _ = f.http.Serve(&screened{f.tcp, f}) }) // ends by close only
-	} else {
+	switch s.protocol {
+	case "HTTP", "TERMINATED_HTTPS":
+		f.http = &http.Server{Handler: newProxy(f), ReadHeaderTimeout: time.Minute, ConnState: f.connState, ErrorLog: log.New(io.Discard, "", 0)}
+		var l net.Listener = &screened{f.tcp, f}
+		if s.offload != nil {
+			l = &offloading{l, f}
+		}
+		p.wg.Go(func() { _ = f.http.Serve(l) }) // ends by close only
+	default:
 		p.wg.Go(f.serveStreams)
 	}
 	return f
@@ -85,6 +97,7 @@ func (f *front) close() {
 		return
 	}
 	_ = f.tcp.Close()
+	f.gate.close()
 	if f.http != nil {
 		_ = f.http.Close()
 	}
@@ -113,15 +126,37 @@ type screened struct {
 
 func (s *screened) Accept() (net.Conn, error) {
 	for {
+		s.f.gate.wait()
 		conn, err := s.AcceptTCP()
 		if err != nil {
 			return nil, err
 		}
 		if s.f.settings.Load().allowed(sourceOf(conn).Addr()) {
-			return conn, nil
+			return s.f.gate.enter(conn), nil
 		}
 		_ = conn.Close()
 	}
+}
+
+// offloading terminates TLS with what the front's settings say at the handshake.
+type offloading struct {
+	net.Listener
+	f *front
+}
+
+func (o *offloading) Accept() (net.Conn, error) {
+	conn, err := o.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tls.Server(conn, &tls.Config{ //nolint:gosec // GetConfigForClient has the versions
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return o.f.settings.Load().offload.config(), nil },
+	}), nil
+}
+
+// route is a client's connection to the front.
+func (f *front) route(s *settings, source netip.AddrPort) route {
+	return route{from: source, to: netip.AddrPortFrom(s.address, uint16(s.port))}
 }
 
 func (f *front) connState(_ net.Conn, state http.ConnState) {
@@ -161,6 +196,9 @@ func (f *front) connect(s *settings, b *balancer, source netip.AddrPort) (net.Co
 		}
 		var conn net.Conn
 		if conn, err = f.p.dial(f.ctx, "tcp", t.address, s.connect); err == nil {
+			conn, err = s.backends[s.fallback].greet(f.ctx, conn, f.route(s, source), s.connect)
+		}
+		if err == nil {
 			return conn, t, nil
 		}
 		tried[t.id] = true
@@ -218,7 +256,7 @@ func (f *front) stream(client net.Conn) {
 // pass copies one direction and passes its end on. An error ends both.
 func pass(to, from net.Conn) int64 {
 	n, err := io.Copy(to, from)
-	if w, ok := to.(*net.TCPConn); ok && err == nil {
+	if w, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
 		_ = w.CloseWrite()
 	} else {
 		_ = to.Close()

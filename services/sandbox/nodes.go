@@ -101,6 +101,21 @@ func (n *Nodes) resolve(network string, a netip.AddrPort) (netip.AddrPort, bool)
 	return open.real, true
 }
 
+// known: there is a node of the address.
+func (n *Nodes) known(a netip.Addr) bool {
+	if n == nil {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, open := range n.open {
+		if open.backend.Address.Addr() == a {
+			return true
+		}
+	}
+	return false
+}
+
 func (n *Nodes) listen(b Backend) (*node, error) {
 	at := b.Address
 	if !at.Addr().IsLoopback() {

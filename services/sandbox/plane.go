@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,11 @@ type settings struct {
 	table    *l7.Table
 	pools    map[string]*balancer
 	fallback string
+	backends map[string]backend // by pool
+	offload  *offload           // nil: no TLS
+	limit    int                // of connections
+	address  netip.Addr         // of the front
+	hsts     string
 	headers  map[string]string
 	connect  time.Duration
 	data     time.Duration
@@ -118,12 +124,15 @@ func (p *plane) apply(id string) {
 	for _, lid := range lb.Listeners {
 		l := p.c.state.Listeners[lid]
 		kind := transport(l.Protocol)
-		if !lb.Enabled || !l.Enabled || l.Provisioning != Active || kind == "SCTP" || l.Protocol == "TERMINATED_HTTPS" || l.Protocol == "PROMETHEUS" {
+		if !lb.Enabled || !l.Enabled || l.Provisioning != Active || kind == "SCTP" || l.Protocol == "PROMETHEUS" {
 			continue
 		}
 		s := p.settings(lb, l)
 		for _, a := range p.c.addresses(lb) {
-			want[frontKey{id, a, l.Port, kind}] = s
+			key := frontKey{id, a, l.Port, kind}
+			if own := p.own(s, lb, l, key); own != nil {
+				want[key] = own
+			}
 		}
 	}
 	for key, f := range p.fronts {
@@ -131,12 +140,13 @@ func (p *plane) apply(id string) {
 			continue
 		}
 		s, stays := want[key]
-		if !stays || f.err != nil || (s.protocol == "HTTP") != (f.settings.Load().protocol == "HTTP") {
+		if !stays || f.err != nil || s.kind() != f.settings.Load().kind() {
 			f.close()
 			delete(p.fronts, key)
 			continue
 		}
 		f.settings.Store(s)
+		f.gate.set(s.limit)
 	}
 	for key, s := range want {
 		if p.fronts[key] == nil {
@@ -146,15 +156,48 @@ func (p *plane) apply(id string) {
 	p.forget()
 }
 
-// addresses are the VIP of a load balancer and the floating IPs of its port.
+// own are the settings of one front of a listener; nil: it cannot be opened.
+func (p *plane) own(s *settings, lb *loadBalancer, l *listener, key frontKey) *settings {
+	out := *s
+	out.address = key.address
+	if all := lb.addresses(); !slices.Contains(all, key.address) {
+		out.address = all[0] // a floating IP leads to the VIP
+	}
+	if l.Protocol != "TERMINATED_HTTPS" {
+		return &out
+	}
+	tls, whole := p.c.offload(l)
+	if old := p.fronts[key]; !whole && old != nil {
+		tls, whole = old.settings.Load().offload, true // what was loaded before goes on
+	}
+	if !whole {
+		return nil // it never had a certificate
+	}
+	out.offload = tls
+	return &out
+}
+
+// kind tells settings that one front can change between.
+func (s *settings) kind() string {
+	switch s.protocol {
+	case "HTTP", "TERMINATED_HTTPS":
+		return s.protocol
+	}
+	return ""
+}
+
+// addresses are the VIPs of a load balancer and the floating IPs of its port:
+// of IPv4 those of loopback, of IPv6 all.
 func (c *Cloud) addresses(lb *loadBalancer) []netip.Addr {
 	var out []netip.Addr
 	add := func(s string) {
-		if a, err := netip.ParseAddr(s); err == nil && a.IsLoopback() {
+		if a, err := netip.ParseAddr(s); err == nil && (a.IsLoopback() || a.Is6()) {
 			out = append(out, a)
 		}
 	}
-	add(lb.VIP)
+	for _, a := range lb.addresses() {
+		add(a.String())
+	}
 	for _, f := range c.state.Floating {
 		if f.Port == lb.Port {
 			add(f.Address)
@@ -166,7 +209,8 @@ func (c *Cloud) addresses(lb *loadBalancer) []netip.Addr {
 func (p *plane) settings(lb *loadBalancer, l *listener) *settings {
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	s := &settings{
-		protocol: l.Protocol, port: l.Port, pools: map[string]*balancer{}, headers: l.Headers, counters: p.counters[lb.ID],
+		protocol: l.Protocol, port: l.Port, pools: map[string]*balancer{}, backends: map[string]backend{}, headers: l.Headers,
+		counters: p.counters[lb.ID], limit: l.Limit, hsts: l.hsts(),
 		connect: ms(l.MemberConnect), data: ms(l.MemberData), client: ms(l.ClientData),
 	}
 	for _, c := range l.AllowedCIDRs {
@@ -179,7 +223,7 @@ func (p *plane) settings(lb *loadBalancer, l *listener) *settings {
 		if pool == nil || !pool.Enabled || pool.Provisioning != Active {
 			return ""
 		}
-		s.pools[id] = p.balancers[id]
+		s.pools[id], s.backends[id] = p.balancers[id], p.c.backend(pool)
 		return id
 	}
 	s.fallback = use(l.DefaultPool)
@@ -231,11 +275,15 @@ func (p *plane) applyPool(pool *pool) {
 			pr = newProbe(p, id)
 			p.probes[id] = pr
 		}
-		pr.watch(pool.LoadBalancer, mon, m, t.address)
+		pr.watch(pool.LoadBalancer, mon, m, t.address, p.c.backend(pool))
 		t.status, t.active = &pr.status, &pr.active
 		targets = append(targets, t)
 	}
-	b.update(pool.Algorithm, pool.Persistence, targets)
+	algorithm := pool.Algorithm
+	if algorithm == "SOURCE_IP_PORT" && p.c.state.LoadBalancers[pool.LoadBalancer].Provider != ovn {
+		algorithm = "ROUND_ROBIN" // what amphora makes of it in a whole create, which it does not check
+	}
+	b.update(algorithm, pool.Persistence, targets)
 }
 
 // health is a member's operating status by its checks.

@@ -35,6 +35,8 @@ type examination struct {
 	method, path  string
 	codes, domain string
 	version       float64
+	proxy         int  // version of the PROXY protocol that a check begins with
+	encrypted     bool // a check speaks TLS
 }
 
 func newProbe(p *plane, member string) *probe { return &probe{p: p, member: member} }
@@ -48,7 +50,7 @@ func (pr *probe) stop() {
 
 // watch checks a member as a monitor says; without a monitor it is up.
 // Cloud.mu is held.
-func (pr *probe) watch(lb string, mon *monitor, m *member, to netip.AddrPort) {
+func (pr *probe) watch(lb string, mon *monitor, m *member, to netip.AddrPort, b backend) {
 	if mon == nil {
 		pr.stop()
 		pr.now = examination{}
@@ -67,6 +69,9 @@ func (pr *probe) watch(lb string, mon *monitor, m *member, to netip.AddrPort) {
 	}
 	if mon.HTTPVersion != nil {
 		next.version = *mon.HTTPVersion
+	}
+	if m.MonitorAddress == "" && m.MonitorPort == nil { // HAProxy checks as it sends, unless it checks elsewhere
+		next.proxy, next.encrypted = b.proxy, b.encrypted != nil
 	}
 	if pr.cancel != nil && next == pr.now {
 		return
@@ -146,8 +151,15 @@ func (pr *probe) check(ctx context.Context, e examination) error {
 		return pr.checkUDP(ctx, e)
 	case "HTTP", "HTTPS":
 		return pr.checkHTTP(ctx, e)
+	case "SCTP":
+		return nil // Go has no SCTP: taken for good
+	case "PING":
+		if !e.to.Addr().IsLoopback() && !pr.p.c.cfg.Nodes.known(e.to.Addr()) {
+			return errors.New("no such node in the sandbox")
+		}
+		return nil
 	}
-	conn, err := pr.p.dial(ctx, "tcp", e.to, e.within)
+	conn, err := pr.open(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -155,6 +167,19 @@ func (pr *probe) check(ctx context.Context, e examination) error {
 		err = tls.Client(conn, unverified).HandshakeContext(ctx)
 	}
 	return errors.Join(err, conn.Close())
+}
+
+// open is the connection of a check, which begins as those of traffic do.
+func (pr *probe) open(ctx context.Context, e examination) (net.Conn, error) {
+	conn, err := pr.p.dial(ctx, "tcp", e.to, e.within)
+	if err != nil {
+		return nil, err
+	}
+	b := backend{proxy: e.proxy}
+	if e.encrypted && e.kind != "TLS-HELLO" && e.kind != "HTTPS" {
+		b.encrypted = unverified
+	}
+	return b.greet(ctx, conn, route{}, e.within)
 }
 
 // unverified is HAProxy's "check-ssl verify none".
@@ -190,7 +215,7 @@ func (pr *probe) checkHTTP(ctx context.Context, e examination) error {
 	}
 	transport := &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: unverified,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return pr.p.dial(ctx, "tcp", e.to, e.within) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return pr.open(ctx, e) },
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {

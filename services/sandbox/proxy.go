@@ -2,6 +2,10 @@ package sandbox
 
 import (
 	"context"
+	"crypto/sha1" //nolint:gosec // see certified
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -24,6 +29,14 @@ type proxy struct {
 	forward *httputil.ReverseProxy
 }
 
+// A member's connection is used again for other clients, unless its PROXY
+// header names one.
+const (
+	shared = iota
+	encrypted
+	private
+)
+
 // trip is what a request needs on its way to a member.
 type trip struct {
 	settings *settings
@@ -31,25 +44,49 @@ type trip struct {
 	source   netip.AddrPort
 	sticky   string
 	member   string // that took it
+	backend  backend
+	route    route
+}
+
+func (t *trip) way() int {
+	switch {
+	case t.backend.proxy > 0:
+		return private
+	case t.backend.encrypted != nil:
+		return encrypted
+	}
+	return shared
 }
 
 type tripKey struct{}
 
 func newProxy(f *front) *proxy {
-	transport := &http.Transport{
-		DisableCompression: true, MaxIdleConnsPerHost: 64,
-		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			to, err := netip.ParseAddrPort(addr)
-			if err != nil {
-				return nil, err
-			}
-			return f.p.dial(ctx, "tcp", to, f.settings.Load().connect)
-		},
+	ways := &redispatch{}
+	for way := range ways.transports {
+		transport := &http.Transport{
+			DisableCompression: true, MaxIdleConnsPerHost: 64, DisableKeepAlives: way == private,
+			DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return f.reach(ctx, addr) },
+		}
+		ways.transports[way] = transport
+		context.AfterFunc(f.ctx, transport.CloseIdleConnections)
 	}
-	context.AfterFunc(f.ctx, transport.CloseIdleConnections)
 	return &proxy{f: f, forward: &httputil.ReverseProxy{
-		Transport: &redispatch{transport}, Rewrite: rewrite, ModifyResponse: bind, ErrorHandler: refuse, FlushInterval: -1,
+		Transport: ways, Rewrite: rewrite, ModifyResponse: bind, ErrorHandler: refuse, FlushInterval: -1,
 	}}
+}
+
+// reach opens a connection to a member for the request of ctx.
+func (f *front) reach(ctx context.Context, addr string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	t := ctx.Value(tripKey{}).(*trip)
+	conn, err := f.p.dial(ctx, "tcp", to, t.settings.connect)
+	if err != nil {
+		return nil, err
+	}
+	return t.backend.greet(ctx, conn, t.route, t.settings.connect)
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -66,9 +103,13 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.page(w, d.Status)
 		return
 	}
-	t := &trip{settings: s, balancer: s.pools[d.Pool]}
+	t := &trip{settings: s, balancer: s.pools[d.Pool], backend: s.backends[d.Pool]}
 	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		t.source = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	}
+	t.route = p.f.route(s, t.source)
+	if r.TLS != nil {
+		t.route.name = r.TLS.ServerName
 	}
 	if c, err := r.Cookie(t.cookie()); err == nil {
 		t.sticky = c.Value
@@ -132,14 +173,67 @@ func rewrite(r *httputil.ProxyRequest) {
 		if !strings.EqualFold(on, "true") {
 			continue
 		}
-		switch name {
-		case "X-Forwarded-For":
+		switch {
+		case name == "X-Forwarded-For" && t.backend.http:
 			r.Out.Header[name] = append(r.Out.Header[name][:len(r.Out.Header[name]):len(r.Out.Header[name])], t.source.Addr().String())
-		case "X-Forwarded-Proto":
+		case name == "X-Forwarded-Port" && t.backend.http:
+			r.Out.Header.Set(name, itoa(t.settings.port))
+		case name == "X-Forwarded-Proto" && r.In.TLS != nil:
+			r.Out.Header.Set(name, "https")
+		case name == "X-Forwarded-Proto":
 			r.Out.Header.Set(name, "http")
-		case "X-Forwarded-Port":
-			r.Out.Header.Set(name, strconv.Itoa(t.settings.port))
+		case r.In.TLS != nil:
+			r.Out.Header.Set(name, certified(name, r.In.TLS.PeerCertificates))
 		}
+	}
+	if t.cookie() == haproxyCookie {
+		strip(r.Out.Header, haproxyCookie)
+	}
+}
+
+// certified is what an X-SSL header says of a client's certificate.
+func certified(name string, chain []*x509.Certificate) string {
+	switch name {
+	case "X-SSL-Client-Verify":
+		return "0" // what does not verify does not get here
+	case "X-SSL-Client-Has-Cert":
+		return itoa(min(1, len(chain)))
+	}
+	if len(chain) == 0 {
+		return `""`
+	}
+	cert := chain[0]
+	dn := func(n pkix.Name) string { // as OpenSSL's one line: from the root on
+		out := ""
+		for _, part := range n.ToRDNSequence() {
+			out += "/" + strings.ReplaceAll(pkix.RDNSequence{part}.String(), "+", "/")
+		}
+		return out
+	}
+	sum := sha1.Sum(cert.Raw) //nolint:gosec // a finger print by HAProxy's name for it
+	return strconv.Quote(map[string]string{
+		"X-SSL-Client-DN": dn(cert.Subject), "X-SSL-Client-CN": cert.Subject.CommonName, "X-SSL-Issuer": dn(cert.Issuer),
+		"X-SSL-Client-SHA1":       strings.ToUpper(hex.EncodeToString(sum[:])),
+		"X-SSL-Client-Not-Before": cert.NotBefore.UTC().Format("060102150405Z"), "X-SSL-Client-Not-After": cert.NotAfter.UTC().Format("060102150405Z"),
+	}[name])
+}
+
+// strip takes a cookie out of a request: the member that it names needs not
+// know ("cookie ... indirect").
+func strip(h http.Header, name string) {
+	var kept []string
+	for _, line := range h["Cookie"] {
+		parts := slices.DeleteFunc(strings.Split(line, ";"), func(p string) bool {
+			key, _, _ := strings.Cut(strings.TrimSpace(p), "=")
+			return key == name
+		})
+		if rest := strings.TrimSpace(strings.Join(parts, ";")); rest != "" {
+			kept = append(kept, rest)
+		}
+	}
+	delete(h, "Cookie")
+	if kept != nil {
+		h["Cookie"] = kept
 	}
 }
 
@@ -147,7 +241,7 @@ var errNoMember = errors.New("no member is up")
 
 // redispatch sends a request to a member of the balancer's choice, and to
 // another one if that takes no connection.
-type redispatch struct{ transport *http.Transport }
+type redispatch struct{ transports [private + 1]*http.Transport }
 
 func (d *redispatch) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := r.Context().Value(tripKey{}).(*trip)
@@ -179,7 +273,7 @@ func (d *redispatch) send(r *http.Request, t *trip, m target) (*http.Response, e
 	out := r.Clone(ctx)
 	out.URL.Host = m.address.String()
 	m.active.Add(1)
-	resp, err := d.transport.RoundTrip(out)
+	resp, err := d.transports[t.way()].RoundTrip(out)
 	if !late.Stop() && err != nil {
 		err = context.Cause(ctx)
 	}
@@ -217,10 +311,14 @@ func (c *counted) Close() error {
 // bind sets or learns the cookie of a pool with session persistence.
 func bind(r *http.Response) error {
 	t := r.Request.Context().Value(tripKey{}).(*trip)
+	if t.settings.hsts != "" {
+		r.Header.Set("Strict-Transport-Security", t.settings.hsts)
+	}
 	switch name := t.cookie(); {
 	case name == "":
 	case name == haproxyCookie && t.sticky != t.member:
 		r.Header.Add("Set-Cookie", haproxyCookie+"="+t.member+"; path=/")
+		r.Header.Add("Cache-Control", "private")
 	case name != haproxyCookie:
 		for _, c := range r.Cookies() {
 			if c.Name == name {

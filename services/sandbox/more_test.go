@@ -1,0 +1,295 @@
+package sandbox
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A member of weight 0 keeps who is bound to it and takes nobody else.
+func TestDrainingKeepsBound(t *testing.T) {
+	client := netip.MustParseAddrPort("10.9.9.9:1")
+	other := netip.MustParseAddrPort("10.9.9.8:1")
+	for _, tt := range []struct{ kind, cookie string }{{"SOURCE_IP", ""}, {"HTTP_COOKIE", ""}, {"APP_COOKIE", "session"}} {
+		t.Run(tt.kind, func(t *testing.T) {
+			up := func(id string, weight int) target {
+				p := newProbe(nil, id)
+				return target{id: id, weight: weight, status: &p.status, active: &p.active}
+			}
+			b := newBalancer()
+			sp := &persistence{Type: tt.kind, Cookie: tt.cookie}
+			b.update("ROUND_ROBIN", sp, []target{up("a", 1), up("b", 1)})
+			first, _ := b.pick(client, "", nil)
+			sticky := ""
+			switch tt.kind {
+			case "HTTP_COOKIE":
+				sticky = first.id
+			case "APP_COOKIE":
+				sticky = "s1"
+				b.learn(sticky, first.id)
+			}
+			weights := map[string]int{"a": 1, "b": 1, first.id: 0}
+			b.update("ROUND_ROBIN", sp, []target{up("a", weights["a"]), up("b", weights["b"])})
+			for range 4 {
+				if got, ok := b.pick(client, sticky, nil); !ok || got.id != first.id {
+					t.Errorf("the client was at %s, now it is at %s", first.id, got.id)
+				}
+				if got, ok := b.pick(other, "", nil); !ok || got.id == first.id {
+					t.Errorf("another client got the draining member %s", got.id)
+				}
+			}
+		})
+	}
+}
+
+// The member that a cookie names does not see it, and its answer is not for caches.
+func TestIndirectCookie(t *testing.T) {
+	h := http.Header{"Cookie": {"a=1; SRV=x; b=2", "SRV=y"}}
+	strip(h, haproxyCookie)
+	if diff := cmp.Diff(http.Header{"Cookie": {"a=1; b=2"}}, h); diff != "" {
+		t.Errorf("cookies (-want +got):\n%s", diff)
+	}
+}
+
+// Beyond the connection limit a client waits until another one has gone.
+func TestConnectionLimit(t *testing.T) {
+	c := start(t, Config{DataPlane: true, Nodes: nodes(t, nodeAt(1, 30080, "TCP"))})
+	cl := logIn(t, c, "sandbox")
+	lb := cl.expose(object{"listeners": []object{{"protocol": "TCP", "protocol_port": 8080, "connection_limit": 1, "default_pool": poolOf("p", "TCP", memberOf(1, 30080, nil))}}})
+	at, _ := c.Endpoint(lb["id"].(string), 8080)
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	greeted := func(conn net.Conn, within time.Duration) bool {
+		_ = conn.SetReadDeadline(time.Now().Add(within))
+		_, err := io.ReadFull(conn, make([]byte, len("node-1:30080\n")))
+		return err == nil
+	}
+	first := dial()
+	if !greeted(first, 10*time.Second) {
+		t.Fatal("the first connection is not served")
+	}
+	second := dial()
+	if greeted(second, 2*greeting) {
+		t.Error("the second connection is served beside the first")
+	}
+	if active := cl.must(200, "GET", "/loadbalancers/"+lb["id"].(string)+"/stats", nil)["stats"].(object)["active_connections"]; active != 1.0 {
+		t.Errorf("%v connections are active", active)
+	}
+	first.Close()
+	if !greeted(second, 10*time.Second) {
+		t.Error("the second connection is not served after the first")
+	}
+	third := dial()
+	cl.must(200, "PUT", "/listeners/"+lb["listeners"].([]any)[0].(object)["id"].(string), object{"listener": object{"connection_limit": nil}})
+	cl.settled(lb["id"].(string))
+	if !greeted(third, 10*time.Second) {
+		t.Error("without a limit the third connection waits")
+	}
+}
+
+func (cl *client) find(kind, name string) string {
+	cl.t.Helper()
+	_, out := cl.network("GET", "/"+kind+"?name="+name, nil)
+	list := out[kind].([]any)
+	if len(list) != 1 {
+		cl.t.Fatalf("%d %s are called %s", len(list), kind, name)
+	}
+	return list[0].(object)["id"].(string)
+}
+
+// Every VIP takes traffic, whatever its family. Sources are of the first one's
+// family only, and with VIPs of two they break the load balancer.
+func TestAdditionalVIPs(t *testing.T) {
+	c := start(t, Config{DataPlane: true, Nodes: nodes(t, nodeAt(1, 30080, "TCP"))})
+	cl := logIn(t, c, "sandbox")
+	body := object{
+		"vip_subnet_id": cl.find("subnets", NodeSubnetName), "additional_vips": []object{{"subnet_id": cl.find("subnets", NodeSubnet6Name), "ip_address": "fd20::77"}},
+		"listeners": []object{{"protocol": "HTTP", "protocol_port": 8080, "default_pool": poolOf("p", "HTTP", memberOf(1, 30080, nil))}},
+	}
+	lb := cl.settled(cl.must(201, "POST", "/loadbalancers", object{"loadbalancer": body})["loadbalancer"].(object)["id"].(string))
+	if diff := cmp.Diff([]any{object{"subnet_id": cl.find("subnets", NodeSubnet6Name), "ip_address": "fd20::77"}}, lb["additional_vips"]); diff != "" {
+		t.Errorf("additional VIPs (-want +got):\n%s", diff)
+	}
+	seen := map[string]bool{}
+	for _, e := range c.Endpoints() {
+		if e.Error != "" {
+			t.Errorf("%+v", e)
+			continue
+		}
+		resp, err := http.Get("http://" + e.Real.String())
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		resp.Body.Close()
+		seen[e.Address.String()] = resp.StatusCode == 200 && e.Additional == e.Address.Is6()
+	}
+	if diff := cmp.Diff(map[string]bool{lb["vip_address"].(string): true, "fd20::77": true}, seen); diff != "" {
+		t.Errorf("addresses that serve (-want +got):\n%s", diff)
+	}
+	if at, _ := c.Endpoint(lb["id"].(string), 8080); at.Addr().String() != lb["vip_address"] {
+		t.Errorf("the endpoint is %s, not the VIP", at)
+	}
+	listener := "/listeners/" + lb["listeners"].([]any)[0].(object)["id"].(string)
+	if status, out := cl.lb("PUT", listener, object{"listener": object{"allowed_cidrs": []string{"fd00::/8"}}}); status != 400 {
+		t.Errorf("sources of the other family: %d %v", status, out)
+	}
+	cl.must(200, "PUT", listener, object{"listener": object{"allowed_cidrs": []string{"127.0.0.0/8"}}})
+	if got := cl.settled(lb["id"].(string))["provisioning_status"]; got != Error {
+		t.Errorf("sources with VIPs of two families: %v", got)
+	}
+}
+
+// What OVN cannot do is refused with 501, in its driver's words.
+func TestOVN(t *testing.T) {
+	c := start(t, Config{WithOVN: true})
+	cl := logIn(t, c, "sandbox")
+	id := cl.expose(object{"provider": "ovn"})["id"].(string)
+	pool := func(protocol, algorithm string) object {
+		return object{"pool": object{"loadbalancer_id": id, "protocol": protocol, "lb_algorithm": algorithm}}
+	}
+	good := cl.must(201, "POST", "/pools", pool("TCP", "SOURCE_IP_PORT"))["pool"].(object)["id"].(string)
+	cl.settled(id)
+	tcp := cl.must(201, "POST", "/listeners", object{"listener": object{"loadbalancer_id": id, "protocol": "TCP", "protocol_port": 80, "default_pool_id": good}})["listener"].(object)["id"].(string)
+	cl.settled(id)
+	listener := func(extra object) object {
+		o := object{"loadbalancer_id": id, "protocol": "TCP", "protocol_port": 81}
+		for k, v := range extra {
+			o[k] = v
+		}
+		return object{"listener": o}
+	}
+	whole := func(extra object) object {
+		extra["vip_subnet_id"], extra["provider"] = cl.subnet(), "ovn"
+		return object{"loadbalancer": extra}
+	}
+	tests := []struct {
+		name, method, path string
+		body               object
+		words              string
+	}{
+		{"HTTP", "POST", "/listeners", listener(object{"protocol": "HTTP"}), "OVN provider does not support HTTP protocol"},
+		{"sources", "POST", "/listeners", listener(object{"allowed_cidrs": []string{"10.0.0.0/8"}}), "OVN provider does not support allowed_cidrs option"},
+		{"sources later", "PUT", "/listeners/" + tcp, object{"listener": object{"allowed_cidrs": []string{"10.0.0.0/8"}}}, "OVN provider does not support allowed_cidrs option"},
+		{"pool of HTTP", "POST", "/pools", pool("HTTP", "SOURCE_IP_PORT"), "OVN provider does not support HTTP protocol"},
+		{"algorithm", "POST", "/pools", pool("TCP", "ROUND_ROBIN"), "OVN provider does not support ROUND_ROBIN algorithm"},
+		{"algorithm later", "PUT", "/pools/" + good, object{"pool": object{"lb_algorithm": "SOURCE_IP"}}, "OVN provider does not support SOURCE_IP algorithm"},
+		{"policy", "POST", "/l7policies", object{"l7policy": object{"listener_id": tcp, "action": "REJECT"}}, "does not support a requested action: This provider does not support creating l7policies."},
+		{"monitor", "POST", "/healthmonitors", object{"healthmonitor": object{"pool_id": good, "type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 2}}, "OVN provider does not support HTTP health monitor type. Supported types: UDP-CONNECT, TCP"},
+		{"monitor elsewhere", "POST", "/pools/" + good + "/members", object{"member": object{"address": "10.0.0.1", "protocol_port": 1, "monitor_port": 2}}, "OVN Load Balancer does not support different member monitor address or port."},
+		{"another subnet", "POST", "/pools/" + good + "/members", object{"member": object{"address": "10.0.0.1", "protocol_port": 1}}, "Subnet is required"},
+		{"another family", "POST", "/pools/" + good + "/members", object{"member": object{"address": "fd20::1", "protocol_port": 1}}, "does not support mixing IPv4/IPv6"},
+		{"whole with HTTP", "POST", "/loadbalancers", whole(object{"listeners": []object{{"protocol": "HTTP", "protocol_port": 80}}}), "OVN provider does not support HTTP protocol"},
+		{"whole with an algorithm", "POST", "/loadbalancers", whole(object{"pools": []object{poolOf("p", "TCP")}}), "OVN provider does not support ROUND_ROBIN algorithm"},
+		{"zone", "POST", "/loadbalancers", whole(object{"availability_zone": zoneName}), "This provider does not support validating availability zones."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			status, out := cl.lb(tt.method, tt.path, tt.body)
+			if status != 501 || !strings.Contains(faultString(out), tt.words) {
+				t.Errorf("got %d %q, want 501 %q", status, faultString(out), tt.words)
+			}
+		})
+	}
+	fits := object{"name": "p", "protocol": "UDP", "lb_algorithm": "SOURCE_IP_PORT", "members": []object{memberOf(1, 53, nil)}}
+	if status, out := cl.lb("POST", "/loadbalancers", whole(object{"listeners": []object{{"protocol": "UDP", "protocol_port": 53, "default_pool": fits}}})); status != 201 {
+		t.Errorf("what OVN can do: %d %v", status, out)
+	}
+}
+
+// Strict-Transport-Security came with API 2.27.
+func TestHSTS(t *testing.T) {
+	c := start(t, Config{APIVersion: "2.27"})
+	cl := logIn(t, c, "sandbox")
+	data, _ := bundle(t, "a.example.org")
+	ref := cl.store(data)
+	id := cl.expose(object{})["id"].(string)
+	post := func(extra string) (int, object) {
+		cl.settled(id)
+		return cl.lb("POST", "/listeners", fmt.Sprintf(`{"listener": {"loadbalancer_id": %q, %s}}`, id, extra))
+	}
+	tls := fmt.Sprintf(`"protocol": "TERMINATED_HTTPS", "protocol_port": 443, "default_tls_container_ref": %q`, ref)
+	for _, tt := range []struct{ body, words string }{
+		{`"protocol": "HTTP", "protocol_port": 80, "hsts_max_age": 1`, "can only be used for listeners using the TERMINATED_HTTPS protocol"},
+		{tls + `, "hsts_preload": true`, "only make sense if hsts_max_age is set"},
+		{tls + `, "hsts_max_age": -1`, "Value should be greater or equal to 0"},
+	} {
+		if status, out := post(tt.body); status != 400 || !strings.Contains(faultString(out), tt.words) {
+			t.Errorf("%s: %d %q", tt.body, status, faultString(out))
+		}
+	}
+	status, out := post(tls + `, "hsts_max_age": 7`)
+	if status != 201 {
+		t.Fatalf("%d %v", status, out)
+	}
+	l := out["listener"].(object)
+	if l["hsts_max_age"] != 7.0 || l["hsts_preload"] != false || l["hsts_include_subdomains"] != false {
+		t.Errorf("%v", l)
+	}
+	cl.settled(id)
+	l = cl.must(200, "PUT", "/listeners/"+l["id"].(string), object{"listener": object{"hsts_max_age": nil}})["listener"].(object)
+	if l["hsts_max_age"] != nil {
+		t.Errorf("taken back: %v", l)
+	}
+}
+
+// A cloud without Barbican has it neither in the catalog nor behind its path.
+func TestWithoutBarbican(t *testing.T) {
+	c := start(t, Config{WithoutBarbican: true})
+	cl := logIn(t, c, "sandbox")
+	_, out, _ := cl.send("GET", "/identity/v3/auth/catalog", nil)
+	for _, s := range out["catalog"].([]any) {
+		if s.(object)["type"] == "key-manager" {
+			t.Error("the catalog has a key manager")
+		}
+	}
+	if status, _ := cl.vault("GET", "/v1/secrets", nil); status != 404 {
+		t.Errorf("its path answers %d", status)
+	}
+}
+
+// Members of SCTP have no checks here, but are told to be up; one that answers
+// pings is a node.
+func TestUncheckedMonitors(t *testing.T) {
+	c := start(t, Config{DataPlane: true, Nodes: nodes(t, nodeAt(1, 30080, "TCP"))})
+	cl := logIn(t, c, "sandbox")
+	p := func(name, protocol, kind string) object {
+		o := poolOf(name, protocol, memberOf(1, 9, nil), memberOf(2, 9, nil))
+		o["healthmonitor"] = object{"type": kind, "delay": 3, "timeout": 1, "max_retries": 1, "max_retries_down": 1}
+		return o
+	}
+	lb := cl.expose(object{"listeners": []object{
+		{"protocol": "SCTP", "protocol_port": 80, "default_pool": p("s", "SCTP", "SCTP")},
+		{"protocol": "TCP", "protocol_port": 8081, "default_pool": p("p", "TCP", "PING")},
+	}})
+	for _, e := range c.Endpoints() {
+		if e.Transport == "SCTP" {
+			t.Errorf("SCTP is open: %+v", e)
+		}
+	}
+	want := map[string][]string{"s": {online, online}, "p": {online, Error}}
+	for _, p := range lb["pools"].([]any) {
+		id := p.(object)["id"].(string)
+		name := cl.must(200, "GET", "/pools/"+id, nil)["pool"].(object)["name"].(string)
+		eventually(t, "the members of "+name, func() bool {
+			var got []string
+			for _, m := range cl.must(200, "GET", "/pools/"+id+"/members?sort=address", nil)["members"].([]any) {
+				got = append(got, m.(object)["operating_status"].(string))
+			}
+			return cmp.Equal(want[name], got)
+		})
+	}
+}
