@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,13 @@ const (
 	DriftObserve = "observe" // only said
 )
 
+// What is done where the octavia-ingress-controller or the
+// openstack-cloud-controller-manager has a load balancer for the object of an exposure.
+const (
+	AdoptAsk   = "ask"   // nothing is created until somebody adopts it, or says never
+	AdoptNever = "never" // another one is created beside it
+)
+
 // Config of the executor of one cloud. Empty fields get the values of [Config.Defaults].
 type Config struct {
 	Cloud string `yaml:"cloud"` // name on the bus: exposures name it; default "default"
@@ -43,9 +52,21 @@ type Config struct {
 	AvailabilityZone string `yaml:"availability-zone"` // of Octavia
 	VIPSubnet        string `yaml:"vip-subnet"`        // name or id; empty: the one that the members' addresses are in
 	VIPNetwork       string `yaml:"vip-network"`       // name or id; instead of vip-subnet
+	MemberSubnet     string `yaml:"member-subnet"`     // name or id; empty: Octavia's own choice
 	FloatingNetwork  string `yaml:"floating-network"`  // name or id; empty: the external network, if there is just one
-	Create           string `yaml:"create"`            // auto, whole or stepwise
-	MaxPolicies      int    `yaml:"max-policies"`      // L7 policies of a listener; default 1000
+	FloatingSubnet   string `yaml:"floating-subnet"`   // of it: name, id or glob, "~" and a regular expression, "!" before either; empty: any
+	// FloatingSubnetTags select it where floating-subnet is empty: "a,b" any of them, "a&b" all, "!" before either none.
+	FloatingSubnetTags string `yaml:"floating-subnet-tags"`
+	// Classes are what exposures can name by drawbridge.dev/class; what one leaves empty is as set above.
+	Classes map[string]Class `yaml:"classes"`
+
+	Create      string `yaml:"create"`       // auto, whole or stepwise
+	MaxPolicies int    `yaml:"max-policies"` // L7 policies of a listener; default 1000
+
+	SealSeedFile         string        `yaml:"seal-seed-file"`         // of the key that watchers seal certificates to; empty: no TLS
+	DrainDelay           time.Duration `yaml:"drain-delay"`            // between weight 0 and removal of a member, where the exposure does not say; the command line has 30s
+	ManageSecurityGroups bool          `yaml:"manage-security-groups"` // let load balancers in to the members' ports
+	Adopt                string        `yaml:"adopt"`                  // ask or never: what to do where another's load balancer of the same object stands
 
 	Drift         string        `yaml:"drift"`          // repair or observe
 	DriftInterval time.Duration `yaml:"drift-interval"` // default 5m; negative: never
@@ -67,6 +88,7 @@ func (c Config) Defaults() Config {
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, time.Minute)
 	c.Create = cmp.Or(c.Create, CreateAuto)
 	c.MaxPolicies = cmp.Or(c.MaxPolicies, 1000)
+	c.Adopt = cmp.Or(c.Adopt, AdoptAsk)
 	c.Drift = cmp.Or(c.Drift, DriftRepair)
 	c.DriftInterval = cmp.Or(c.DriftInterval, 5*time.Minute)
 	c.MaxParallel = cmp.Or(c.MaxParallel, 20)
@@ -105,6 +127,20 @@ func (c Config) Validate() error {
 	}
 	if c.Create != CreateAuto && c.Create != CreateWhole && c.Create != CreateStepwise {
 		bad("create", "%q is none of auto, whole, stepwise", c.Create)
+	}
+	if c.Adopt != AdoptAsk && c.Adopt != AdoptNever {
+		bad("adopt", "%q is neither ask nor never", c.Adopt)
+	}
+	if c.DrainDelay < 0 || c.DrainDelay > 24*time.Hour {
+		bad("drain-delay", "%s is not within 0s and 24h", c.DrainDelay)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Classes)) {
+		if _, err := subnetPattern(c.Classes[name].FloatingSubnet); err != nil {
+			bad("classes."+name+".floating-subnet", "%v", err)
+		}
+	}
+	if _, err := subnetPattern(c.FloatingSubnet); err != nil {
+		bad("floating-subnet", "%v", err)
 	}
 	if c.Drift != DriftRepair && c.Drift != DriftObserve {
 		bad("drift", "%q is neither repair nor observe", c.Drift)

@@ -3,13 +3,10 @@ package executor
 import (
 	"cmp"
 	"context"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
 
-	"drawbridge.dev/events"
-	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/plan"
 )
 
@@ -42,92 +39,91 @@ func (t *term) watchDrift(ctx context.Context) {
 
 // look finds what stands otherwise than when it was last seen, and queues it.
 func (t *term) look(ctx context.Context, look int) error {
-	rows := t.table.all(row.standing)
+	units := t.table.standing()
 	found, err := t.client.Summaries(ctx, t.cfg.Fleet)
 	if err != nil {
 		return err
 	}
 	t.health(nil)
-	byTag := t.byKeyTag(found)
-	suspects := map[events.Key]bool{} // and whether what is known is not to be trusted
-	var quiet []events.Key
-	for k, r := range rows {
-		o := loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: k}
-		lb, stands := byTag[o.Tag()]
+	byTag := t.byOwner(found)
+	suspects := map[unit]bool{} // and whether what is known is not to be trusted
+	var quiet []unit
+	for u, s := range units {
+		lb, stands := byTag[u.owner(t.cfg.Fleet).Tag()]
 		switch {
+		case u.given != "": // another's, which the list of ours lacks
+			quiet = append(quiet, u)
 		case !stands:
-			suspects[k] = true
+			suspects[u] = true
 		case lb.Status.Pending():
-		case lb.Status == plan.Active && r.known != nil && r.deep && r.known.LoadBalancer != nil &&
-			r.known.LoadBalancer.ID == lb.ID && r.known.LoadBalancer.UpdatedAt == lb.UpdatedAt:
-			quiet = append(quiet, k)
-		case r.known == nil:
-			quiet = append(quiet, k)
+		case lb.Status == plan.Active && s.known != nil && s.deep && s.known.LoadBalancer != nil &&
+			s.known.LoadBalancer.ID == lb.ID && s.known.LoadBalancer.UpdatedAt == lb.UpdatedAt:
+			quiet = append(quiet, u)
+		case s.known == nil:
+			quiet = append(quiet, u)
 		default:
-			suspects[k] = false
+			suspects[u] = false
 		}
 	}
-	for _, k := range t.oldest(rows, quiet, look) {
-		suspects[k] = true
+	for _, u := range oldest(units, quiet, look) {
+		suspects[u] = true
 	}
 	if look%floatingEvery == 0 {
-		if err := t.lookAtFloatingIPs(ctx, rows, suspects); err != nil {
+		if err := t.lookAtFloatingIPs(ctx, units, suspects); err != nil {
 			return err
 		}
 	}
-	for k, read := range suspects {
-		t.table.change(k, func(w *row) { w.check, w.read = true, w.read || read })
-		t.queue.Add(k)
+	for u, read := range suspects {
+		t.table.changeUnit(u, func(s *stand) { s.check, s.read = true, s.read || read })
+		t.queue.Add(u)
 	}
 	return nil
 }
 
 // oldest are those that were read longest ago: a share of all, and more of
 // those that this process has never read, but never all at once.
-func (t *term) oldest(rows map[events.Key]row, quiet []events.Key, look int) []events.Key {
-	slices.SortFunc(quiet, func(a, b events.Key) int {
-		return cmp.Or(rows[a].seen.Compare(rows[b].seen), cmp.Compare(a.String(), b.String()))
+func oldest(units map[unit]stand, quiet []unit, look int) []unit {
+	slices.SortFunc(quiet, func(a, b unit) int {
+		return cmp.Or(units[a].seen.Compare(units[b].seen), cmp.Compare(a.String(), b.String()))
 	})
-	unread := slices.IndexFunc(quiet, func(k events.Key) bool { return !rows[k].seen.IsZero() })
+	unread := slices.IndexFunc(quiet, func(u unit) bool { return !units[u].seen.IsZero() })
 	if unread < 0 {
 		unread = len(quiet)
 	}
-	n := min(unread, max(unreadMost, len(rows)/4))
+	n := min(unread, max(unreadMost, len(units)/4))
 	if unread == 0 {
 		n = len(quiet)*(look+1)/readEvery - len(quiet)*look/readEvery
 	}
 	return quiet[:n]
 }
 
-func (t *term) lookAtFloatingIPs(ctx context.Context, rows map[events.Key]row, suspects map[events.Key]bool) error {
+func (t *term) lookAtFloatingIPs(ctx context.Context, units map[unit]stand, suspects map[unit]bool) error {
 	found, err := t.client.AllFloatingIPs(ctx, t.cfg.Fleet)
 	if err != nil {
 		return err
 	}
-	for k, r := range rows {
-		if r.known == nil || r.known.LoadBalancer == nil {
+	for u, s := range units {
+		if s.known == nil || s.known.LoadBalancer == nil {
 			continue
 		}
-		have := found[loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: k}.Description()]
-		same := slices.EqualFunc(have, r.known.FloatingIPs, func(a, b plan.FloatingIP) bool { return a.ID == b.ID && a.PortID == b.PortID })
+		description := u.owner(t.cfg.Fleet).Description()
+		known := slices.DeleteFunc(slices.Clone(s.known.FloatingIPs), func(f plan.FloatingIP) bool { return f.Description != description })
+		same := slices.EqualFunc(found[description], known, func(a, b plan.FloatingIP) bool { return a.ID == b.ID && a.PortID == b.PortID })
 		if !same {
-			suspects[k] = true
+			suspects[u] = true
 		}
 	}
 	return nil
 }
 
-// byKeyTag indexes load balancers by the tag that names their exposure, and
-// counts those whose exposure nobody ever decided about.
-func (t *term) byKeyTag(found []plan.LoadBalancer) map[string]plan.LoadBalancer {
-	known := map[string]bool{}
-	for k := range maps.Keys(t.table.all(func(r row) bool { _, ok := r.decision(); return ok })) {
-		known[loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: k}.Tag()] = true
-	}
+// byOwner indexes load balancers by the tag that names their owner, and counts
+// those of which no exposure that was ever decided about knows anything.
+func (t *term) byOwner(found []plan.LoadBalancer) map[string]plan.LoadBalancer {
+	known := t.table.owners(t.cfg.Fleet)
 	out := map[string]plan.LoadBalancer{}
 	orphans := 0
 	for _, lb := range found {
-		tag := keyTag(lb.Tags)
+		tag := ownerTag(lb.Tags)
 		if !known[tag] {
 			orphans++
 			t.log.Warn().Str("loadbalancer", lb.ID).Str("name", lb.Name).Str("tag", tag).Msg("it carries the fleet's tag, but nobody ever decided about it; it is left alone")

@@ -52,7 +52,7 @@ func Plan(ctx context.Context, cfg Config, exposures []events.Exposure, cloud bo
 func planOne(ctx context.Context, cfg Config, client *octavia.Client, p *placement, e events.Exposure) (Planned, error) {
 	out := Planned{Key: e.Key, Steps: []string{}}
 	owner := loadbalancer.Owner{Fleet: cfg.Fleet, Key: e.Key}
-	at := p.resolve(e)
+	at := p.resolve([]events.Exposure{e})
 	if client == nil { // nowhere is anywhere
 		at.flavor, at.vip, at.floating = nil, nil, nil
 	}
@@ -77,7 +77,7 @@ func planOne(ctx context.Context, cfg Config, client *octavia.Client, p *placeme
 		out.Problems = append(out.Problems, msg)
 	}
 	out.Warnings = append(out.Warnings, plan.Warnings(&desired, observed)...)
-	j := job{place: at}
+	j := &job{place: at}
 	for _, s := range plan.Diff(&desired, observed) {
 		out.Steps = append(out.Steps, s.Describe())
 		if err := j.unplaced(s); err != nil {

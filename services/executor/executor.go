@@ -10,6 +10,7 @@ package executor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,11 +104,12 @@ type term struct {
 	*executor
 	lease     *bus.Lease
 	table     *table
-	queue     workqueue.TypedDelayingInterface[events.Key]
+	queue     workqueue.TypedDelayingInterface[unit]
 	limit     *limit
 	settler   *settler
 	placement *placement
-	listed    map[string]bool // key tags and descriptions that stood when the term began
+	found     []plan.LoadBalancer // that stood when the term began
+	listed    map[string]bool     // the owners' tags and descriptions that stood then
 	unhealthy atomic.Bool
 }
 
@@ -115,9 +117,9 @@ type term struct {
 func (x *executor) term(ctx context.Context, lease *bus.Lease) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := &term{executor: x, lease: lease, table: newTable(), limit: newLimit(x.cfg.MaxParallel, x.metrics),
+	t := &term{executor: x, lease: lease, table: newTable(func(k events.Key, d events.Decided) error { return verify(k, d, x.cfg.TrustedKeys) }), limit: newLimit(x.cfg.MaxParallel, x.metrics),
 		placement: &placement{cfg: x.cfg, client: x.client, minor: x.client.APIMinor()}, listed: map[string]bool{}}
-	t.queue = newQueue(func(k events.Key) bool { return t.table.get(k).owed() })
+	t.queue = newQueue(t.table.owed)
 	t.settler = &settler{min: x.cfg.PollMin, max: x.cfg.PollMax, log: x.log, waiting: map[string]*waiter{}, wake: make(chan struct{}, 1),
 		poll:   func(ctx context.Context) ([]plan.LoadBalancer, error) { return x.client.Statuses(ctx, x.cfg.Fleet) },
 		polled: func() { x.metrics.calls.WithLabelValues("poll").Inc() }}
@@ -193,14 +195,42 @@ func (t *term) begin(ctx context.Context, all *sync.WaitGroup) bool {
 	case <-ctx.Done():
 		return false
 	}
+	t.seed()
 	t.recall()
 	return true
 }
 
-// enqueue puts a row into the table and queues its key.
+// enqueue puts a row into the table and queues the units that it belongs to.
 func (t *term) enqueue(r bus.Record) {
-	if t.table.put(r) {
-		t.queue.Add(r.Event.Key)
+	for _, u := range t.table.put(r) {
+		t.queue.Add(u)
+	}
+}
+
+// seed notes where parts of exposures stand, as the listing says it, and has what
+// belongs elsewhere looked at.
+func (t *term) seed() {
+	for _, lb := range t.found {
+		u, texts := unit{}, []string{}
+		for _, tag := range lb.Tags {
+			if group, ok := strings.CutPrefix(tag, loadbalancer.GroupTag); ok {
+				u.group = group
+			}
+			if text, ok := strings.CutPrefix(tag, loadbalancer.MemberTag); ok {
+				texts = append(texts, text)
+			}
+		}
+		if u.group == "" {
+			texts = []string{strings.TrimPrefix(ownerTag(lb.Tags), loadbalancer.KeyTag)}
+		}
+		keys, _ := t.table.named(texts)
+		for _, k := range keys {
+			if u.group == "" {
+				u = own(k)
+			}
+			t.table.settleIn(u, k)
+		}
+		t.queue.Add(u)
 	}
 }
 
@@ -218,8 +248,9 @@ func (t *term) list(ctx context.Context) error {
 		return err
 	}
 	for _, lb := range found {
-		t.listed[keyTag(lb.Tags)] = true
+		t.listed[ownerTag(lb.Tags)] = true
 	}
+	t.found = found
 	for description := range floating {
 		t.listed[description] = true
 	}
@@ -249,11 +280,13 @@ func (t *term) health(err error) {
 	}
 }
 
-func keyTag(tags []string) string {
-	for _, s := range tags {
-		if strings.HasPrefix(s, loadbalancer.KeyTag) {
-			return s
-		}
+// ownerTag is the one of the tags that says whose it is.
+func ownerTag(tags []string) string {
+	i := slices.IndexFunc(tags, func(s string) bool {
+		return strings.HasPrefix(s, loadbalancer.KeyTag) || strings.HasPrefix(s, loadbalancer.GroupTag)
+	})
+	if i < 0 {
+		return ""
 	}
-	return ""
+	return tags[i]
 }

@@ -144,21 +144,6 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestGroup: exposures that policy counts as one do not get a load balancer each.
-func TestGroup(t *testing.T) {
-	w := newWorld(t, sandbox.Config{})
-	w.run()
-	w.warm()
-	for _, name := range []string{"a", "b"} {
-		e := ingress(name, "10.0.0.11")
-		e.Group = "one"
-		w.failed(key(name), w.decide(key(name), events.Approved, e), "load balancers are not shared")
-	}
-	if writes, _, text := w.calls(); writes != 0 {
-		t.Errorf("writes:%s", text)
-	}
-}
-
 // TestHandsOff: a wish that is denied or held leaves what stands untouched,
 // unless nothing may stand.
 func TestHandsOff(t *testing.T) {
@@ -211,7 +196,7 @@ func TestFailures(t *testing.T) {
 		w.run()
 		e := ingress("web", "10.0.0.11")
 		e.Listeners[0].AllowedSources = []string{"10.0.0.0/8"}
-		if o := w.failed(e.Key, w.decide(e.Key, events.Approved, e), "no allowed_cidrs"); o.Retry {
+		if o := w.failed(e.Key, w.decide(e.Key, events.Approved, e), "no support for allowed_cidrs"); o.Retry {
 			t.Errorf("outcome is %+v", o)
 		}
 	})

@@ -54,7 +54,7 @@ func quietWorld(t *testing.T, c sandbox.Config) *world {
 	w := bareWorld(t)
 	w.cloud = cloud
 	w.cfg.CloudsFile = cloudsFile(t, cloud.CloudsYAML())
-	w.cfg.OpenStackCloud = "sandbox"
+	w.cfg.OpenStackCloud, w.cfg.VIPSubnet = "sandbox", sandbox.SubnetName
 	return w
 }
 

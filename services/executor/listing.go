@@ -14,7 +14,7 @@ import (
 type Standing struct {
 	ID         string `json:"id"`
 	Name       string `json:"name"`
-	Key        string `json:"key"` // of the exposure: cluster/Kind/namespace/name, or its digest
+	Key        string `json:"key"` // of the exposure: cluster/Kind/namespace/name, or its digest; "group " and its name
 	Status     string `json:"status"`
 	VIP        string `json:"vip"`
 	FloatingIP string `json:"floatingIP,omitempty"`
@@ -46,9 +46,18 @@ func LoadBalancers(ctx context.Context, cfg Config) ([]Standing, error) {
 	}
 	out := make([]Standing, 0, len(found))
 	for _, lb := range found {
-		out = append(out, Standing{ID: lb.ID, Name: lb.Name, Key: strings.TrimPrefix(keyTag(lb.Tags), loadbalancer.KeyTag),
+		out = append(out, Standing{ID: lb.ID, Name: lb.Name, Key: ownerText(lb.Tags),
 			Status: string(lb.Status), VIP: lb.Address, FloatingIP: byPort[lb.PortID], Provider: lb.Provider, UpdatedAt: lb.UpdatedAt})
 	}
 	slices.SortFunc(out, func(a, b Standing) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) })
 	return out, nil
+}
+
+// ownerText is whose a load balancer is, for people.
+func ownerText(tags []string) string {
+	tag := ownerTag(tags)
+	if group, ok := strings.CutPrefix(tag, loadbalancer.GroupTag); ok {
+		return unit{group: group}.String()
+	}
+	return strings.TrimPrefix(tag, loadbalancer.KeyTag)
 }

@@ -20,6 +20,19 @@ import (
 // errPlacement: where a load balancer is to be placed cannot be said.
 var errPlacement = errors.New("placement")
 
+// Class says where load balancers are placed whose exposures name it. What it
+// leaves empty is the executor's own setting. Everything is a name or an id.
+type Class struct {
+	VIPNetwork         string `yaml:"vip-network"`
+	VIPSubnet          string `yaml:"vip-subnet"` // goes before vip-network
+	MemberSubnet       string `yaml:"member-subnet"`
+	FloatingNetwork    string `yaml:"floating-network"`
+	FloatingSubnet     string `yaml:"floating-subnet"`      // also a glob, "~" and a regular expression, "!" before either
+	FloatingSubnetTags string `yaml:"floating-subnet-tags"` // "a,b" any, "a&b" all, "!" before either none
+	Flavor             string `yaml:"flavor"`
+	AvailabilityZone   string `yaml:"availability-zone"`
+}
+
 // offer is what a cloud has to place a load balancer on.
 type offer struct {
 	flavors  []octavia.Flavor
@@ -51,10 +64,8 @@ func (p *placement) load(ctx context.Context) error {
 	if o.external, err = p.client.ExternalNetworks(ctx); err != nil {
 		return err
 	}
-	if p.cfg.VIPNetwork != "" {
-		if o.networks, err = p.client.Networks(ctx); err != nil {
-			return err
-		}
+	if o.networks, err = p.client.Networks(ctx); err != nil {
+		return err
 	}
 	if o.subnets, err = p.client.Subnets(ctx); err != nil {
 		return err
@@ -65,23 +76,24 @@ func (p *placement) load(ctx context.Context) error {
 	return nil
 }
 
-// place is what compose needs to know for an exposure, and what of it could not
-// be said: of use only for what is yet to be created, because nothing that
-// stands is moved.
+// place is what compose needs to know for a unit, and what of it could not be
+// said. Flavor, vip and floating are of use only for what is yet to be created,
+// because nothing that stands is moved; members are placed at any time.
 type place struct {
 	compose.Defaults
-	flavor, vip, floating error
+	flavor, vip, floating, members error
+	asked                          []string // what is named and not there: told, though what stands does without it
 }
 
 // unknownNetwork stands for the external network where that cannot be said, so
 // that a floating IP that stands is not taken for unwanted.
 const unknownNetwork = "unknown"
 
-// find resolves for an exposure; where something is not there, it asks the cloud
-// again before it says so.
-func (p *placement) find(ctx context.Context, e events.Exposure) (place, error) {
-	at := p.resolve(e)
-	if at.flavor == nil && at.vip == nil && at.floating == nil {
+// find resolves for the exposures of a unit; where something is not there, it
+// asks the cloud again before it says so.
+func (p *placement) find(ctx context.Context, group []events.Exposure) (place, error) {
+	at := p.resolve(group)
+	if errors.Join(at.flavor, at.vip, at.floating, at.members) == nil {
 		return at, nil
 	}
 	p.mu.Lock()
@@ -93,43 +105,108 @@ func (p *placement) find(ctx context.Context, e events.Exposure) (place, error) 
 	if err := p.load(ctx); err != nil {
 		return at, err
 	}
-	return p.resolve(e), nil
+	return p.resolve(group), nil
 }
 
-func (p *placement) resolve(e events.Exposure) place {
+// setting is what is named, and by what field of whom.
+type setting struct {
+	value, where string
+}
+
+// first is the first of the settings that is set.
+func first(all ...setting) setting {
+	if i := slices.IndexFunc(all, func(s setting) bool { return s.value != "" }); i >= 0 {
+		return all[i]
+	}
+	return setting{}
+}
+
+func exposures(field, value string) setting { return setting{value, "the exposure's " + field} }
+
+// wishes are what the exposure, its class and the executor say of placement.
+type wishes struct {
+	e     events.Exposure
+	class Class
+	cfg   Config
+}
+
+// of is a setting that all three may have.
+func (w wishes) of(field, value, name, class, cfg string) setting {
+	return first(exposures(field, value), w.classes(name, class), executors(name, cfg))
+}
+
+func (w wishes) classes(name, value string) setting {
+	return setting{value: value, where: fmt.Sprintf("the %s of class %q", name, w.e.Placement.Class)}
+}
+
+func executors(name, value string) setting {
+	return setting{value: value, where: "the executor's " + name}
+}
+
+// resolve says where a unit is placed: as the first of its exposures says,
+// with which policy has the others agree.
+func (p *placement) resolve(group []events.Exposure) place {
 	p.mu.Lock()
 	o := p.offer
 	p.mu.Unlock()
-	at := place{Defaults: compose.Defaults{Provider: p.cfg.Provider, AvailabilityZone: p.cfg.AvailabilityZone,
-		MaxPolicies: p.cfg.MaxPolicies, APIMinor: p.minor}}
-	at.FlavorID, at.flavor = o.flavor(cmp.Or(e.Flavor, p.cfg.Flavor), p.cfg.Provider)
-	at.VIP, at.vip = o.vip(p.cfg, e)
-	if !e.Internal {
-		if at.FloatingNetworkID, at.floating = o.floatingNetwork(p.cfg.FloatingNetwork); at.floating != nil {
+	e := group[0]
+	at := place{Defaults: compose.Defaults{Provider: p.cfg.Provider, MaxPolicies: p.cfg.MaxPolicies, APIMinor: p.minor,
+		DrainDelay: int(p.cfg.DrainDelay / time.Second)}}
+	class, known := p.cfg.Classes[e.Placement.Class]
+	if !known && e.Placement.Class != "" {
+		names := make([]string, 0, len(p.cfg.Classes))
+		for n := range p.cfg.Classes {
+			names = append(names, n)
+		}
+		at.vip = fmt.Errorf("%w: placement.class: the executor's classes have no %q, only %s", errPlacement, e.Placement.Class, list(names))
+		at.asked = append(at.asked, at.vip.Error())
+		at.FloatingNetworkID = unknownNetwork
+		return at
+	}
+	w := wishes{e, class, p.cfg}
+	at.AvailabilityZone = w.of("placement.availabilityZone", e.Placement.AvailabilityZone, "availability-zone", class.AvailabilityZone, p.cfg.AvailabilityZone).value
+	at.FlavorID, at.flavor = o.flavor(w.of("flavor", e.Flavor, "flavor", class.Flavor, p.cfg.Flavor), p.cfg.Provider)
+	if at.flavor != nil {
+		at.asked = append(at.asked, at.flavor.Error())
+	}
+	at.VIP, at.vip = o.vip(w, group)
+	if at.vip == nil {
+		at.AdditionalVIPs, at.vip = o.additional(e.Placement, at.VIP)
+	}
+	if s := w.of("placement.memberSubnet", e.Placement.MemberSubnet, "member-subnet", class.MemberSubnet, p.cfg.MemberSubnet); s.value != "" {
+		i, err := named("subnet", s, o.subnets, subnetNames)
+		if at.members = err; err == nil {
+			at.MemberSubnetID = o.subnets[i].ID
+		}
+	}
+	if !e.Internal && !o.six(at.VIP.SubnetID) { // floating IPs are IPv4
+		at.FloatingNetworkID, at.FloatingSubnetID, at.floating = o.floating(w)
+		if at.floating != nil {
 			at.FloatingNetworkID = unknownNetwork
+		}
+	}
+	for _, err := range []error{at.vip, at.floating} {
+		if err != nil && strings.Contains(err.Error(), "the exposure's") {
+			at.asked = append(at.asked, err.Error())
 		}
 	}
 	return at
 }
 
 // flavor finds a named flavor, or one that is ACTIVE_STANDBY. OVN has no flavors.
-func (o offer) flavor(name, provider string) (string, error) {
-	if name == "" {
+func (o offer) flavor(s setting, provider string) (string, error) {
+	if s.value == "" {
 		i := slices.IndexFunc(o.flavors, func(f octavia.Flavor) bool { return f.Topology == octavia.ActiveStandby })
 		if i < 0 || provider == "ovn" {
 			return "", nil
 		}
 		return o.flavors[i].ID, nil
 	}
-	var names []string
-	for _, f := range o.flavors {
-		if f.ID == name || f.Name == name {
-			return f.ID, nil
-		}
-		names = append(names, f.Name)
+	i, err := named("load balancer flavor", s, o.flavors, func(f octavia.Flavor) (string, string) { return f.ID, f.Name })
+	if err != nil {
+		return "", err
 	}
-	return "", fmt.Errorf("%w: the cloud has no load balancer flavor %q, only %s: correct the exposure or the executor's flavor",
-		errPlacement, name, list(names))
+	return o.flavors[i].ID, nil
 }
 
 // topology of a load balancer by its flavor; empty: nobody says.
@@ -144,30 +221,32 @@ func (p *placement) topology(flavorID string) string {
 	return ""
 }
 
-func (o offer) vip(cfg Config, e events.Exposure) (loadbalancer.VIP, error) {
-	switch {
-	case cfg.VIPSubnet != "":
-		i, err := named("subnet", "vip-subnet", cfg.VIPSubnet, o.subnets, func(s octavia.Subnet) (string, string) { return s.ID, s.Name })
-		if err != nil {
-			return loadbalancer.VIP{}, err
-		}
-		return loadbalancer.VIP{SubnetID: o.subnets[i].ID, NetworkID: o.subnets[i].NetworkID}, nil
-	case cfg.VIPNetwork != "":
-		i, err := named("network", "vip-network", cfg.VIPNetwork, o.networks, networkNames)
-		if err != nil {
-			return loadbalancer.VIP{}, err
-		}
-		return loadbalancer.VIP{NetworkID: o.networks[i].ID}, nil
+// vip is where the address of the load balancer comes from.
+func (o offer) vip(w wishes, group []events.Exposure) (loadbalancer.VIP, error) {
+	p := w.e.Placement
+	if p.Port != "" {
+		return loadbalancer.VIP{PortID: p.Port, Address: p.Address}, nil
+	}
+	switch subnet, network := nearest([][2]setting{
+		{exposures("placement.subnet", p.Subnet), exposures("placement.network", p.Network)},
+		{w.classes("vip-subnet", w.class.VIPSubnet), w.classes("vip-network", w.class.VIPNetwork)},
+		{executors("vip-subnet", w.cfg.VIPSubnet), executors("vip-network", w.cfg.VIPNetwork)},
+	}); {
+	case subnet.value != "":
+		return o.vipSubnet(subnet, p)
+	case network.value != "":
+		return o.vipNetwork(network, p)
 	}
 	own := slices.DeleteFunc(slices.Clone(o.subnets), func(s octavia.Subnet) bool {
-		return slices.ContainsFunc(o.external, func(n octavia.Network) bool { return n.ID == s.NetworkID })
+		return len(p.Families) > 0 && family(s) != p.Families[0] ||
+			slices.ContainsFunc(o.external, func(n octavia.Network) bool { return n.ID == s.NetworkID })
 	})
 	if len(own) == 1 {
-		return loadbalancer.VIP{SubnetID: own[0].ID, NetworkID: own[0].NetworkID}, nil
+		return loadbalancer.VIP{SubnetID: own[0].ID, NetworkID: own[0].NetworkID, Address: p.Address}, nil
 	}
-	holding := slices.DeleteFunc(slices.Clone(own), func(s octavia.Subnet) bool { return !holds(s.CIDR, e) })
+	holding := slices.DeleteFunc(slices.Clone(own), func(s octavia.Subnet) bool { return !holds(s.CIDR, group, p.Address) })
 	if len(holding) == 1 {
-		return loadbalancer.VIP{SubnetID: holding[0].ID, NetworkID: holding[0].NetworkID}, nil
+		return loadbalancer.VIP{SubnetID: holding[0].ID, NetworkID: holding[0].NetworkID, Address: p.Address}, nil
 	}
 	var names []string
 	for _, s := range own {
@@ -177,57 +256,121 @@ func (o offer) vip(cfg Config, e events.Exposure) (loadbalancer.VIP, error) {
 		errPlacement, len(holding), list(names))
 }
 
-// holds says whether any member's address is in the prefix.
-func holds(p netip.Prefix, e events.Exposure) bool {
-	for _, b := range e.Backends {
-		for _, m := range b.Members {
-			if a, err := netip.ParseAddr(m.Address); err == nil && p.Contains(a) {
-				return true
+func (o offer) vipSubnet(s setting, p events.Placement) (loadbalancer.VIP, error) {
+	i, err := named("subnet", s, o.subnets, subnetNames)
+	if err != nil {
+		return loadbalancer.VIP{}, err
+	}
+	subnet := o.subnets[i]
+	if len(p.Families) > 0 && family(subnet) != p.Families[0] {
+		return loadbalancer.VIP{}, fmt.Errorf("%w: the exposure's placement.families begin with %s, but %s %q is %s: name a subnet of %s, or put %s first",
+			errPlacement, p.Families[0], s.where, s.value, family(subnet), p.Families[0], family(subnet))
+	}
+	return loadbalancer.VIP{SubnetID: subnet.ID, NetworkID: subnet.NetworkID, Address: p.Address}, nil
+}
+
+// vipNetwork leaves the subnet to Octavia, unless a family is asked for.
+func (o offer) vipNetwork(s setting, p events.Placement) (loadbalancer.VIP, error) {
+	i, err := named("network", s, o.networks, networkNames)
+	if err != nil {
+		return loadbalancer.VIP{}, err
+	}
+	v := loadbalancer.VIP{NetworkID: o.networks[i].ID, Address: p.Address}
+	if len(p.Families) > 0 {
+		v.SubnetID, err = o.ofFamily(v.NetworkID, p.Families[0])
+	}
+	return v, err
+}
+
+// additional are the further VIPs: of the subnets that are named, and of the second family.
+func (o offer) additional(p events.Placement, vip loadbalancer.VIP) (out []loadbalancer.VIP, err error) {
+	covered := false
+	for i, name := range p.AdditionalSubnets {
+		j, err := named("subnet", exposures(fmt.Sprintf("placement.additionalSubnets[%d]", i), name), o.subnets, subnetNames)
+		if err != nil {
+			return nil, err
+		}
+		covered = covered || len(p.Families) > 1 && family(o.subnets[j]) == p.Families[1]
+		out = append(out, loadbalancer.VIP{SubnetID: o.subnets[j].ID, NetworkID: o.subnets[j].NetworkID})
+	}
+	if len(p.Families) < 2 || covered {
+		return out, nil
+	}
+	if vip.NetworkID == "" {
+		return nil, fmt.Errorf("%w: the exposure's placement.families ask for a second address, but of port %s the network is not known: name its %s subnet in placement.additionalSubnets",
+			errPlacement, vip.PortID, p.Families[1])
+	}
+	id, err := o.ofFamily(vip.NetworkID, p.Families[1])
+	return append(out, loadbalancer.VIP{SubnetID: id, NetworkID: vip.NetworkID}), err
+}
+
+// ofFamily is the one subnet of a network that has a family.
+func (o offer) ofFamily(networkID, want string) (string, error) {
+	var ids, names []string
+	for _, s := range o.subnets {
+		if s.NetworkID == networkID && family(s) == want {
+			ids, names = append(ids, s.ID), append(names, s.Name)
+		}
+	}
+	if len(ids) == 1 {
+		return ids[0], nil
+	}
+	return "", fmt.Errorf("%w: the exposure's placement.families ask for %s, but the VIP's network has %d such subnets: %s; add one, or name the subnet",
+		errPlacement, want, len(ids), list(names))
+}
+
+func family(s octavia.Subnet) string {
+	if s.CIDR.Addr().Is4() {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// six says whether a subnet is known to be IPv6.
+func (o offer) six(id string) bool {
+	return slices.ContainsFunc(o.subnets, func(s octavia.Subnet) bool { return s.ID == id && family(s) == "IPv6" })
+}
+
+// holds says whether the VIP's address is in the prefix, or if none is given any member's.
+func holds(p netip.Prefix, group []events.Exposure, vip string) bool {
+	if vip != "" {
+		a, err := netip.ParseAddr(vip)
+		return err == nil && p.Contains(a)
+	}
+	for _, e := range group {
+		for _, b := range e.Backends {
+			for _, m := range b.Members {
+				if a, err := netip.ParseAddr(m.Address); err == nil && p.Contains(a) {
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
-func (o offer) floatingNetwork(name string) (string, error) {
-	if name != "" {
-		i, err := named("external network", "floating-network", name, o.external, networkNames)
-		if err != nil {
-			return "", err
-		}
-		return o.external[i].ID, nil
-	}
-	if len(o.external) == 1 {
-		return o.external[0].ID, nil
-	}
-	var names []string
-	for _, n := range o.external {
-		names = append(names, n.Name)
-	}
-	return "", fmt.Errorf("%w: the cloud has %d external networks for floating IPs: set the executor's floating-network to one of %s, or make the exposure internal",
-		errPlacement, len(o.external), list(names))
-}
-
 func networkNames(n octavia.Network) (string, string) { return n.ID, n.Name }
+func subnetNames(s octavia.Subnet) (string, string)   { return s.ID, s.Name }
 
-func named[T any](what, field, name string, all []T, names func(T) (id, name string)) (int, error) {
+// named finds what a setting names, by id or by name.
+func named[T any](what string, s setting, all []T, names func(T) (id, name string)) (int, error) {
 	var have []string
 	found := -1
 	for i, x := range all {
 		id, n := names(x)
-		if id == name {
+		if id == s.value {
 			return i, nil
 		}
-		if n == name {
+		if n == s.value {
 			if found >= 0 {
-				return 0, fmt.Errorf("%w: there are two %ss named %q: set the executor's %s to an id", errPlacement, what, name, field)
+				return 0, fmt.Errorf("%w: there are two %ss named %q: set %s to an id", errPlacement, what, s.value, s.where)
 			}
 			found = i
 		}
-		have = append(have, n)
+		have = append(have, cmp.Or(n, id))
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("%w: the project sees no %s %q, only %s: correct the executor's %s", errPlacement, what, name, list(have), field)
+		return 0, fmt.Errorf("%w: the project sees no %s %q, only %s: correct %s", errPlacement, what, s.value, list(have), s.where)
 	}
 	return found, nil
 }

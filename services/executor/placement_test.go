@@ -53,8 +53,8 @@ func TestPlacement(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&o, &x)
 			}
-			p := &placement{cfg: tt.cfg, offer: o, read: time.Now()}
-			at := p.resolve(x)
+			p := &placement{cfg: tt.cfg.Defaults(), offer: o, read: time.Now()}
+			at := p.resolve([]events.Exposure{x})
 			if got := at.FlavorID + " " + at.VIP.NetworkID + "/" + at.VIP.SubnetID + " " + at.FloatingNetworkID; got != tt.want {
 				t.Errorf("placed at %q, want %q", got, tt.want)
 			}

@@ -4,46 +4,44 @@ import (
 	"slices"
 
 	"k8s.io/client-go/util/workqueue"
-
-	"drawbridge.dev/events"
 )
 
-// newQueue hands out keys that are owed something before those of which only
+// newQueue hands out units that are owed something before those of which only
 // the drift is looked for, which may be a good part of all after a restart.
-func newQueue(owed func(events.Key) bool) workqueue.TypedDelayingInterface[events.Key] {
-	return workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[events.Key]{
-		Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[events.Key]{Queue: &lanes{owed: owed}})})
+func newQueue(owed func(unit) bool) workqueue.TypedDelayingInterface[unit] {
+	return workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[unit]{
+		Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[unit]{Queue: &lanes{owed: owed}})})
 }
 
 // lanes implements [workqueue.Queue]; the work queue around it locks it.
 type lanes struct {
-	owed        func(events.Key) bool
-	first, then []events.Key
+	owed        func(unit) bool
+	first, then []unit
 }
 
-// Touch moves a key that waits for a look, and is owed something by now.
-func (l *lanes) Touch(k events.Key) {
-	if i := slices.Index(l.then, k); i >= 0 && l.owed(k) {
+// Touch moves a unit that waits for a look, and is owed something by now.
+func (l *lanes) Touch(u unit) {
+	if i := slices.Index(l.then, u); i >= 0 && l.owed(u) {
 		l.then = slices.Delete(l.then, i, i+1)
-		l.first = append(l.first, k)
+		l.first = append(l.first, u)
 	}
 }
 
-func (l *lanes) Push(k events.Key) {
-	if l.owed(k) {
-		l.first = append(l.first, k)
+func (l *lanes) Push(u unit) {
+	if l.owed(u) {
+		l.first = append(l.first, u)
 	} else {
-		l.then = append(l.then, k)
+		l.then = append(l.then, u)
 	}
 }
 
 func (l *lanes) Len() int { return len(l.first) + len(l.then) }
 
-func (l *lanes) Pop() (k events.Key) {
+func (l *lanes) Pop() (u unit) {
 	from := &l.first
 	if len(l.first) == 0 {
 		from = &l.then
 	}
-	k, *from = (*from)[0], (*from)[1:]
-	return k
+	u, *from = (*from)[0], (*from)[1:]
+	return u
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/executor/loadbalancer"
@@ -24,20 +25,73 @@ const (
 	createdOnce = "it went to ERROR or got stuck while Octavia created it, and was removed: have an operator look for the reason (no compute capacity, no image, no management network)"
 )
 
-// job is one decision to be carried out, in one try.
+// errand is what the outcome of one exposure is about.
+type errand struct {
+	key    events.Key
+	digest string // of the decision
+	change string // id of the requested event
+	trip   *trip
+}
+
+// purpose says why a unit is touched.
+type purpose int
+
+const (
+	carrying purpose = iota // a decision
+	clearing                // what is left after one: a part that moved away, members that are drained
+	watching                // drift
+)
+
+// job is one try at a unit. Its errand is that of the exposure for whose sake it
+// is touched; others that are owed something get it with it.
 type job struct {
-	key     events.Key
-	digest  string // of the decision
-	change  string // id of the requested event
-	owner   loadbalancer.Owner
-	desired *loadbalancer.LoadBalancer // nil: nothing may stand
-	trip    *trip
-	served  string // id of the load balancer that an outcome named
-	place   place
+	errand
+	unit     unit
+	owner    loadbalancer.Owner
+	purpose  purpose
+	rows     map[events.Key]row
+	known    stand
+	crew     crew
+	desired  *loadbalancer.LoadBalancer // nil: nothing may stand
+	place    place
+	warnings map[events.Key][]string
+}
+
+// sealed says whether the key manager may hold secrets of the unit.
+func (j *job) sealed() bool { return j.known.sealed || len(j.certificates()) > 0 }
+
+// certificates are the names of the secrets that shall stand.
+func (j *job) certificates() (out []string) {
+	if j.desired == nil {
+		return nil
+	}
+	for _, l := range j.desired.Listeners {
+		for _, name := range l.Certificates {
+			if _, ours := j.owner.SecretDigest(name); ours {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+func (j *job) errandOf(k events.Key, tr *trip) errand {
+	d, _ := j.rows[k].decision()
+	return errand{key: k, digest: d.Digest, change: j.rows[k].decided.Event.Change, trip: tr}
+}
+
+// served are the ids of the load balancers that outcomes name.
+func (j *job) served(id string) bool {
+	for _, r := range j.rows {
+		if o, ok := r.answer(); ok && o.LoadBalancer != nil && o.LoadBalancer.ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // unplaced says why a step cannot be taken: it is not known where.
-func (j job) unplaced(s plan.Step) error {
+func (j *job) unplaced(s plan.Step) error {
 	switch s.(type) {
 	case plan.CreateLoadBalancer:
 		return errors.Join(j.place.vip, j.place.flavor, j.place.floating)
@@ -48,7 +102,7 @@ func (j job) unplaced(s plan.Step) error {
 }
 
 // reconcile takes steps until none is left: settle, look, plan, take the first.
-func (t *term) reconcile(ctx context.Context, j job, s sight) (sight, error) {
+func (t *term) reconcile(ctx context.Context, j *job, s sight) (sight, error) {
 	taken := map[string]bool{}
 	for looks := 0; ; {
 		step, err := t.next(ctx, j, &s)
@@ -90,12 +144,15 @@ func notConverging(s plan.Step) error {
 }
 
 // next is the first step of the plan once everything has settled; nil: none is left.
-func (t *term) next(ctx context.Context, j job, s *sight) (plan.Step, error) {
+func (t *term) next(ctx context.Context, j *job, s *sight) (plan.Step, error) {
 	for {
 		if err := t.settle(ctx, j, s); err != nil {
 			return nil, err
 		}
-		s.Stepwise = t.stepwise()
+		if err := t.refresh(ctx, j); err != nil {
+			return nil, err
+		}
+		s.Stepwise, s.Now = t.stepwise(), time.Now()
 		if len(s.extras) > 0 {
 			x := s.extras[0]
 			return plan.DeleteLoadBalancer{ID: x.ID, Name: x.Name, Why: duplicate}, nil
@@ -125,12 +182,15 @@ func (t *term) stepwise() bool {
 }
 
 // take sends one step, if the lease is held and the decision is still the newest.
-func (t *term) take(ctx context.Context, j job, step plan.Step, s *sight) error {
+func (t *term) take(ctx context.Context, j *job, step plan.Step, s *sight) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := j.unplaced(step); err != nil {
 		return err
+	}
+	for _, e := range j.crew.serving {
+		t.table.settleIn(j.unit, e.Key)
 	}
 	kind := strings.TrimPrefix(fmt.Sprintf("%T", step), "plan.")
 	// What is sent is not taken back: a stop waits for the answer.
@@ -156,8 +216,8 @@ func (t *term) take(ctx context.Context, j job, step plan.Step, s *sight) error 
 }
 
 // mayWrite says why nothing may be written for a job any more.
-func (t *term) mayWrite(ctx context.Context, j job) error {
-	if r := t.table.get(j.key); !r.current() || r.decided.Event.Payload.(events.Decided).Digest != j.digest {
+func (t *term) mayWrite(ctx context.Context, j *job) error {
+	if t.table.version(j.unit) != j.known.version {
 		return errSuperseded
 	}
 	return t.lease.Check(ctx)

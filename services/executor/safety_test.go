@@ -198,7 +198,7 @@ func TestPlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got[0].Steps) != 2 || !strings.Contains(got[0].Steps[0], "whole: 1 listeners, 2 pools, 2 members, 4 L7 policies") || len(got[0].Problems) != 0 {
+		if len(got[0].Steps) != 2 || !strings.Contains(got[0].Steps[0], "whole: 1 listeners, 2 pools, 2 members, 2 L7 policies") || len(got[0].Problems) != 0 {
 			t.Errorf("cloud %v: %+v", cloud, got[0])
 		}
 		if len(got[1].Problems) != 1 || len(got[1].Steps) != 0 {

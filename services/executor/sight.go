@@ -1,10 +1,9 @@
 package executor
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"time"
 
 	"drawbridge.dev/services/executor/octavia"
@@ -26,38 +25,78 @@ type sight struct {
 }
 
 // observe looks for what stands, by tag: one read of the load balancer, one of
-// the floating IPs unless they are known, and a deep one only where the load
-// balancer has changed since it was known.
-func (t *term) observe(ctx context.Context, j job, trust bool) (sight, error) {
-	var s sight
-	found, err := t.client.Find(ctx, j.owner)
+// the floating IPs and one of the secrets unless they are known, and a deep one
+// only where the load balancer has changed since it was known.
+func (t *term) observe(ctx context.Context, j *job, trust bool) (sight, error) {
+	s := sight{Observed: plan.Observed{Owner: j.owner, Now: time.Now()}}
+	found, err := t.find(ctx, j)
 	if err != nil {
 		return s, err
 	}
-	known := t.table.get(j.key)
-	if !trust {
-		known.known = nil
+	served := ""
+	for _, lb := range found {
+		if j.served(lb.ID) && (served == "" || lb.ID < served) {
+			served = lb.ID
+		}
 	}
-	if known.known != nil {
-		s.FloatingIPs = known.known.FloatingIPs
-	} else if s.FloatingIPs, err = t.client.FloatingIPs(ctx, j.owner.Description()); err != nil {
+	s.LoadBalancer, s.Old, s.extras = plan.Choose(j.desired, found, served)
+	known := j.known.known
+	if !trust {
+		known = nil
+	}
+	if err := t.beside(ctx, j, known, &s); err != nil {
 		return s, err
 	}
-	slices.SortFunc(found, func(a, b plan.LoadBalancer) int {
-		return cmp.Or(-compareBool(a.ID == j.served, b.ID == j.served), cmp.Compare(a.ID, b.ID))
-	})
-	if len(found) == 0 {
+	lb := s.LoadBalancer
+	if lb == nil {
 		return s, nil
 	}
-	lb := found[0]
-	s.extras = found[1:]
-	lb.Fresh = lb.ID != j.served
-	if k := known.known; k != nil && known.deep && k.LoadBalancer != nil && k.LoadBalancer.ID == lb.ID &&
-		k.LoadBalancer.UpdatedAt == lb.UpdatedAt && !lb.Status.Pending() {
-		lb.Listeners, lb.Pools, s.deep = k.LoadBalancer.Listeners, k.LoadBalancer.Pools, true
+	lb.Fresh = lb.ID != served && j.unit.given == ""
+	if known != nil && j.known.deep && known.LoadBalancer != nil && known.LoadBalancer.ID == lb.ID &&
+		known.LoadBalancer.UpdatedAt == lb.UpdatedAt && !lb.Status.Pending() {
+		lb.Listeners, lb.Pools, s.deep = known.LoadBalancer.Listeners, known.LoadBalancer.Pools, true
 	}
-	s.LoadBalancer = &lb
-	return s, nil
+	return s, t.members(j, lb.Tags)
+}
+
+// find finds the load balancers of a unit: by its tags, or the one that is given.
+func (t *term) find(ctx context.Context, j *job) ([]plan.LoadBalancer, error) {
+	if j.unit.given == "" {
+		return t.client.Find(ctx, j.owner)
+	}
+	lb, err := t.client.Read(ctx, j.unit.given)
+	if octavia.ClassOf(err) == octavia.Gone {
+		if j.desired == nil {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("%w: placement.loadBalancer: the project has no load balancer %s: correct the exposure, or leave it out to get one of its own", errRefused, j.unit.given)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []plan.LoadBalancer{*lb}, nil
+}
+
+// beside reads what stands beside the load balancer.
+func (t *term) beside(ctx context.Context, j *job, known *plan.Observed, s *sight) (err error) {
+	if known != nil {
+		s.FloatingIPs, s.Secrets = known.FloatingIPs, known.Secrets
+		return nil
+	}
+	q := octavia.FloatingIPQuery{Description: j.owner.Description()}
+	if s.LoadBalancer != nil {
+		q.PortID = s.LoadBalancer.PortID
+	}
+	if j.desired != nil {
+		q.Address = j.desired.FloatingAddress
+	}
+	if s.FloatingIPs, err = t.client.FindFloatingIPs(ctx, q); err != nil {
+		return err
+	}
+	if j.sealed() {
+		s.Secrets, err = t.client.Secrets(ctx, j.owner)
+	}
+	return err
 }
 
 func compareBool(a, b bool) int {
@@ -72,7 +111,7 @@ func compareBool(a, b bool) int {
 
 // settle waits until the load balancer is not pending, and reads what is below
 // it where that is not known.
-func (t *term) settle(ctx context.Context, j job, s *sight) error {
+func (t *term) settle(ctx context.Context, j *job, s *sight) error {
 	for s.Pending() {
 		lb, err := t.await(ctx, s.LoadBalancer.ID, &j.trip.calls)
 		if err != nil {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"drawbridge.dev/events"
-	"drawbridge.dev/services/executor/compose"
 	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/octavia"
 	"drawbridge.dev/services/executor/plan"
@@ -20,103 +20,135 @@ import (
 // errRefused: the decision or the exposure is such that trying again is of no use.
 var errRefused = errors.New("refused")
 
-// errUnsaid: nothing is repaired before it is on record that it differed.
-var errUnsaid = errors.New("drift is not on record yet")
+// errUnsaid: a drift could not be put on record, so nothing is done about it.
+var errUnsaid = errors.New("the drift is not on record")
 
 // quietFailures of a kind that passes by itself are not published.
 const quietFailures = 2
 
-// work takes keys from the queue until it is shut down.
+// work takes units from the queue until it is shut down.
 func (t *term) work(ctx context.Context) {
 	for {
-		key, closed := t.queue.Get()
+		u, closed := t.queue.Get()
 		if closed {
 			return
 		}
 		if t.limit.enter(ctx) == nil {
-			t.process(ctx, key)
+			t.process(ctx, u)
 			t.limit.leave()
 		}
-		t.queue.Done(key)
+		t.queue.Done(u)
 	}
 }
 
-// process carries out what is owed to a key, or looks for drift.
-func (t *term) process(ctx context.Context, key events.Key) {
-	r := t.table.get(key)
-	d, ok := r.decision()
-	todo := r.owed() || r.check && r.standing()
-	if !ok || ctx.Err() != nil || !todo {
+// process carries out what is owed to the exposures of a unit, removes from it
+// what has left, or looks for drift.
+func (t *term) process(ctx context.Context, u unit) {
+	rows, known := t.table.view(u)
+	j := &job{unit: u, owner: u.owner(t.cfg.Fleet), rows: rows, known: known, crew: survey(u, rows, known.alone),
+		warnings: map[events.Key][]string{}}
+	t.refuse(ctx, j)
+	looks := known.check && t.foremost(j) != events.Key{}
+	drained := !known.due.IsZero() && !time.Now().Before(known.due) && t.foremost(j) != events.Key{}
+	if ctx.Err() != nil || len(j.crew.moving) == 0 && !looks && !drained {
 		return
 	}
-	tr := &trip{digest: d.Digest, cause: r.decided.Event, started: time.Now()}
-	if r.owed() {
-		tr = t.table.trip(key, d.Digest)
-	}
-	t.table.change(key, func(w *row) { w.tried, w.check, w.read = true, false, false })
-	ctx = octavia.Count(ctx, &tr.calls)
-	j, warnings, err := t.job(ctx, key, r, d, tr)
+	t.table.changeUnit(u, func(s *stand) {
+		s.check, s.read, s.due = false, false, time.Time{}
+		s.alone = s.alone && j.crew.waiting > 1
+	})
+	t.begins(j, drained)
+	ctx = octavia.Count(ctx, &j.trip.calls)
+	err := t.compose(ctx, j)
 	var s sight
 	if err == nil {
-		s, err = t.carryOut(ctx, j, r)
+		s, err = t.carryOut(ctx, j)
 	}
-	t.remember(key, s, err)
-	t.finish(ctx, j, r, s, warnings, err)
+	t.refuse(ctx, j)
+	t.remember(j, s, err)
+	t.finish(ctx, j, s, err)
 }
 
-// job verifies a decision and composes what it asks for.
-func (t *term) job(ctx context.Context, key events.Key, r row, d events.Decided, tr *trip) (job, []string, error) {
-	j := job{key: key, digest: d.Digest, change: r.decided.Event.Change, trip: tr,
-		owner: loadbalancer.Owner{Fleet: t.cfg.Fleet, Key: key}}
-	if o, ok := r.answer(); ok && o.LoadBalancer != nil {
-		j.served = o.LoadBalancer.ID
+// begins says for whose sake the unit is touched, and on which trip.
+func (t *term) begins(j *job, drained bool) {
+	for _, k := range j.crew.moving {
+		t.table.change(k, func(w *row) { w.tried = true })
 	}
-	if err := verify(key, d, t.cfg.TrustedKeys); err != nil {
-		return j, nil, fmt.Errorf("%w: %w", errRefused, err)
+	j.key = t.foremost(j)
+	if len(j.crew.moving) > 0 {
+		j.key = j.crew.moving[0]
 	}
-	if d.Exposure == nil {
-		return j, nil, nil
+	r := j.rows[j.key]
+	d, _ := r.decision()
+	j.digest, j.change = d.Digest, r.decided.Event.Change
+	switch {
+	case r.owed():
+		j.purpose, j.trip = carrying, t.table.trip(j.key, d.Digest)
+		fresh := slices.ContainsFunc(j.crew.moving, func(k events.Key) bool { return !j.rows[k].lapsed() })
+		if !fresh && !j.trip.repairs() {
+			j.purpose = watching
+		}
+		return
+	case len(j.crew.moving) > 0, drained:
+		j.purpose = clearing
+	default:
+		j.purpose = watching
 	}
-	if g := d.Exposure.Group; g != "" { // policy counts a group as one load balancer
-		return j, nil, fmt.Errorf("%w: group %q: load balancers are not shared, leave the group out", errRefused, g)
-	}
-	var err error
-	if j.place, err = t.placement.find(ctx, *d.Exposure); err != nil {
-		return j, nil, err
-	}
-	desired, conflicts := compose.LoadBalancer(j.owner, []events.Exposure{*d.Exposure}, j.place.Defaults)
-	var warnings, fatal []string
-	if j.place.flavor != nil { // of no use to what stands
-		warnings = append(warnings, j.place.flavor.Error())
-	}
-	for _, c := range conflicts {
-		if c.Fatal {
-			fatal = append(fatal, c.Field+": "+c.Message)
-		} else {
-			warnings = append(warnings, c.Field+": "+c.Message)
+	j.trip = &trip{digest: d.Digest, cause: r.decided.Event, started: time.Now(), failures: j.known.failures}
+}
+
+// foremost is the exposure of the unit that stands for what is not done for the
+// sake of one: the one that was worked for last, or the first that stands.
+func (t *term) foremost(j *job) events.Key {
+	var first events.Key
+	for k, r := range j.rows {
+		home, _ := r.home()
+		if home != j.unit || !r.standing() {
+			continue
+		}
+		if k == j.known.lead {
+			return k
+		}
+		if first == (events.Key{}) || k.String() < first.String() {
+			first = k
 		}
 	}
-	if len(fatal) > 0 {
-		return j, warnings, fmt.Errorf("%w: it cannot be served as it is asked for: %s", errRefused, strings.Join(fatal, "; "))
-	}
-	j.desired = &desired
-	return j, warnings, nil
+	return first
 }
+
+// refuse says of those whose decision or exposure is of no use that they are
+// not carried out, and forgets them.
+func (t *term) refuse(ctx context.Context, j *job) {
+	for _, k := range slices.SortedFunc(maps.Keys(j.crew.refused), compareKeys) {
+		err := j.crew.refused[k]
+		delete(j.crew.refused, k)
+		d, _ := j.rows[k].decision()
+		tr := t.table.trip(k, d.Digest)
+		t.table.change(k, func(w *row) { w.tried = true })
+		e := j.errandOf(k, tr)
+		if pubErr := t.publish(ctx, e, t.failure(e, j.rows[k], sight{}, j.warnings[k], err, false)); pubErr != nil {
+			t.again(j, pubErr, t.cfg.RetryMin)
+		}
+	}
+}
+
+func compareKeys(a, b events.Key) int { return strings.Compare(a.String(), b.String()) }
 
 // carryOut makes what stands what is desired. What stood like that already is
 // said to differ before it is repaired.
-func (t *term) carryOut(ctx context.Context, j job, r row) (sight, error) {
-	if j.desired == nil && r.known == nil && !r.read && j.trip.failures == 0 && t.absent(j.owner) {
-		return sight{}, nil
+func (t *term) carryOut(ctx context.Context, j *job) (sight, error) {
+	trust := !j.known.read && j.trip.failures == 0
+	if j.desired == nil && j.known.known == nil && trust && t.absent(j.owner) {
+		return sight{}, t.orphaned(j, sight{})
 	}
-	s, err := t.observe(ctx, j, !r.read && j.trip.failures == 0)
+	s, err := t.observe(ctx, j, trust)
 	if err == nil {
-		err = forgotten(r, s)
+		err = t.orphaned(j, s)
 	}
 	if err != nil {
 		return s, err
 	}
-	if j.trip.repairs() || r.owed() && !r.lapsed() {
+	if j.purpose != watching {
 		return t.reconcile(ctx, j, s)
 	}
 	step, err := t.next(ctx, j, &s)
@@ -128,7 +160,7 @@ func (t *term) carryOut(ctx context.Context, j job, r row) (sight, error) {
 		steps = []plan.Step{step} // one too many stands
 	}
 	repair := t.cfg.Drift == DriftRepair
-	if err := t.sayDrift(ctx, j, r, steps, repair); err != nil {
+	if err := t.sayDrift(ctx, j, steps, repair); err != nil {
 		return s, fmt.Errorf("%w: %w", errUnsaid, err)
 	}
 	if !repair {
@@ -137,15 +169,14 @@ func (t *term) carryOut(ctx context.Context, j job, r row) (sight, error) {
 	return t.reconcile(ctx, j, s)
 }
 
-// forgotten refuses to remove what stands though no outcome ever named it, by a
+// orphaned refuses to remove what stands though no outcome ever named it, by a
 // decision that forbids nothing: a wish is held, or the policy failed. What was
 // approved is not known then, because history was lost.
-func forgotten(r row, s sight) error {
+func (t *term) orphaned(j *job, s sight) error {
+	r := j.rows[j.key]
 	d, _ := r.decision()
-	last, answered := r.answer()
-	known := answered && (last.State != events.Failed || last.LoadBalancer != nil)
-	forbids := d.Verdict != events.Held && !slices.Contains(d.Rules, events.RulePolicyFailed)
-	if known || forbids || d.Exposure != nil || s.LoadBalancer == nil && len(s.FloatingIPs) == 0 {
+	elsewhere := slices.ContainsFunc(r.at, func(u unit) bool { return u != j.unit })
+	if d.Exposure != nil || r.proven(d) || s.LoadBalancer == nil && len(s.FloatingIPs) == 0 && !elsewhere {
 		return nil
 	}
 	return fmt.Errorf("%w: the wish is %s, and something stands of which history does not know whether it was approved: it is left as it is until the wish is approved or denied", errRefused, d.Verdict)
@@ -158,8 +189,13 @@ func (t *term) absent(o loadbalancer.Owner) bool {
 }
 
 // remember keeps what was seen, or forgets it where it cannot be trusted.
-func (t *term) remember(key events.Key, s sight, err error) {
-	t.table.change(key, func(w *row) {
+func (t *term) remember(j *job, s sight, err error) {
+	wake := time.Duration(0)
+	if err == nil {
+		wake = plan.Wake(j.desired, s.Observed)
+	}
+	t.table.changeUnit(j.unit, func(w *stand) {
+		w.lead = j.key
 		if err != nil && !errors.Is(err, errSuperseded) {
 			w.known, w.deep, w.read = nil, false, true
 			return
@@ -169,66 +205,76 @@ func (t *term) remember(key events.Key, s sight, err error) {
 		if s.deep {
 			w.seen = time.Now()
 		}
+		if wake > 0 {
+			w.due = time.Now().Add(wake)
+		}
 	})
+	if wake > 0 {
+		t.queue.AddAfter(j.unit, wake)
+	}
 }
 
-// finish publishes the outcome, and says when the key comes again.
-func (t *term) finish(ctx context.Context, j job, r row, s sight, warnings []string, err error) {
-	if err == nil && !r.owed() && !j.trip.repairs() {
+// finish publishes the outcomes, and says when the unit comes again.
+func (t *term) finish(ctx context.Context, j *job, s sight, err error) {
+	if err == nil && j.purpose == watching && len(j.crew.moving) == 0 && !j.trip.repairs() {
 		return // no drift, or one that was said and is only observed
 	}
 	t.health(err)
 	switch {
 	case err == nil:
 		t.limit.grow()
-		if pubErr := t.publish(ctx, j, t.success(j, s, warnings)); pubErr != nil {
-			t.again(j, pubErr, t.cfg.RetryMin)
-			return
-		}
-		t.table.change(j.key, func(w *row) {
-			if w.trip == j.trip {
-				w.trip = nil
-			}
-		})
-		t.metrics.seconds.Observe(time.Since(j.trip.started).Seconds())
+		t.succeeded(ctx, j, s)
 	case errors.Is(err, errSuperseded), errors.Is(err, bus.ErrLeaseLost), ctx.Err() != nil:
-		t.queue.AddAfter(j.key, time.Millisecond) // of use only if this term goes on
+		t.queue.AddAfter(j.unit, time.Millisecond) // of use only if this term goes on
 	case errors.Is(err, errUnsaid):
 		t.again(j, err, t.cfg.RetryMin)
 	default:
-		t.failed(ctx, j, r, s, warnings, err)
+		t.failed(ctx, j, s, err)
 	}
 }
 
 // failed decides whether a failure is said, and when it is tried again.
-func (t *term) failed(ctx context.Context, j job, r row, s sight, warnings []string, err error) {
+func (t *term) failed(ctx context.Context, j *job, s sight, err error) {
 	j.trip.failures++
+	t.table.changeUnit(j.unit, func(w *stand) { w.failures = j.trip.failures })
 	class := octavia.ClassOf(err)
 	permanent := errors.Is(err, errRefused) || class == octavia.Permanent
+	if permanent && len(j.crew.moving) > 1 { // one of them may be to blame for all
+		t.table.changeUnit(j.unit, func(w *stand) { w.alone = true })
+		t.again(j, err, time.Millisecond)
+		return
+	}
 	wait := t.backoff(j.trip.failures, class)
 	if after, slow := octavia.Throttled(err); slow {
 		t.limit.shrink()
 		wait = max(wait, after)
 	}
 	var cloud *octavia.Error
-	passing := errors.As(err, &cloud) && class != octavia.Quota && class != octavia.Permanent
+	passing := errors.As(err, &cloud) && class != octavia.Quota && class != octavia.Permanent || errors.Is(err, errWaiting)
 	if !passing || j.trip.failures > quietFailures {
-		o := t.failure(j, r, s, warnings, err, !permanent)
-		if pubErr := t.publish(ctx, j, o); pubErr != nil {
+		if pubErr := t.sayFailed(ctx, j, s, err, !permanent); pubErr != nil {
 			t.again(j, pubErr, t.cfg.RetryMin)
 			return
 		}
 	}
-	if !permanent {
+	switch {
+	case !permanent:
 		t.again(j, err, wait)
+	case j.crew.waiting > 1: // the next one's turn
+		t.queue.Add(j.unit)
 	}
 }
 
-func (t *term) again(j job, err error, wait time.Duration) {
+func (t *term) again(j *job, err error, wait time.Duration) {
 	t.log.Warn().Err(err).Str("change", j.change).Str("key", j.key.String()).Str("stage", string(events.StageOutcome)).
-		Dur("again", wait).Msg("not carried out yet")
-	t.table.change(j.key, func(w *row) { w.check = w.check || w.standing() })
-	t.queue.AddAfter(j.key, wait)
+		Str("unit", j.unit.String()).Dur("again", wait).Msg("not carried out yet")
+	t.table.changeUnit(j.unit, func(w *stand) {
+		w.check = w.check || j.purpose == watching
+		if j.purpose == clearing && len(j.crew.moving) == 0 {
+			w.due = time.Now().Add(wait)
+		}
+	})
+	t.queue.AddAfter(j.unit, wait)
 }
 
 // backoff grows with the failures in a row; a quota is not lifted in seconds.

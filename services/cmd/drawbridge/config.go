@@ -55,10 +55,11 @@ type streamsConfig struct {
 
 func defaults() config {
 	return config{
-		Data:    "drawbridge-data",
-		Log:     logConfig{Level: "info"},
-		Ops:     listen.Config{Address: "127.0.0.1:8086"},
-		Streams: streamsConfig{MaxAge: 30 * 24 * time.Hour, MaxBytes: 2 << 30, Replicas: 1},
+		Data:     "drawbridge-data",
+		Log:      logConfig{Level: "info"},
+		Ops:      listen.Config{Address: "127.0.0.1:8086"},
+		Executor: executor.Config{DrainDelay: 30 * time.Second},
+		Streams:  streamsConfig{MaxAge: 30 * 24 * time.Hour, MaxBytes: 2 << 30, Replicas: 1},
 	}
 }
 

@@ -112,19 +112,34 @@ func (d *differ) run() {
 	}
 	d.pools()
 	d.listeners()
+	if tags := slices.DeleteFunc(d.tags(), d.left); !d.given && len(tags) != len(d.tags()) {
+		name, description := d.names()
+		d.last = append(d.last, UpdateLoadBalancer{ID: d.lb.ID, Name: name, Description: description, Tags: tags})
+	}
+}
+
+// left says whether a tag names a member of the group that is one no more. It is
+// taken off when its part is gone, so that a crash in between leaves a trace.
+func (d *differ) left(tag string) bool {
+	return strings.HasPrefix(tag, loadbalancer.MemberTag) && !slices.Contains(d.desired.Tags, tag)
 }
 
 func (d *differ) add(s Step) { d.steps = append(d.steps, s) }
 
 func (d *differ) loadBalancer() {
 	tags := d.tags()
-	name, description := d.desired.Name, d.desired.Description
-	if d.adopted {
-		name, description = d.lb.Name, d.lb.Description
-	}
+	name, description := d.names()
 	if d.lb.Down || d.lb.Name != name || d.lb.Description != description || !sameSet(tags, d.lb.Tags) {
 		d.add(UpdateLoadBalancer{ID: d.lb.ID, Name: name, Description: description, Tags: tags})
 	}
+}
+
+// names are the name and the description that the load balancer shall have.
+func (d *differ) names() (name, description string) {
+	if d.adopted {
+		return d.lb.Name, d.lb.Description
+	}
+	return d.desired.Name, d.desired.Description
 }
 
 // tags are those that the load balancer shall have. What on one of ours is not

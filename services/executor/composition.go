@@ -1,0 +1,139 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/executor/compose"
+	"drawbridge.dev/services/executor/loadbalancer"
+)
+
+// compose says what shall stand at the unit. An exposure of a group that cannot
+// be served as it asks keeps what it has, and does not hold the others up.
+func (t *term) compose(ctx context.Context, j *job) error {
+	for {
+		if j.crew.blocked != nil {
+			return j.crew.blocked
+		}
+		j.desired = nil
+		if len(j.crew.serving) == 0 {
+			return nil
+		}
+		bad, err := t.composed(ctx, j)
+		if err != nil || len(bad) == 0 {
+			return err
+		}
+		if !j.exclude(bad) {
+			var texts []string
+			for _, k := range slices.SortedFunc(maps.Keys(bad), compareKeys) {
+				texts = append(texts, bad[k]...)
+			}
+			return fmt.Errorf("%w: it cannot be served as it is asked for: %s", errRefused, strings.Join(texts, "; "))
+		}
+	}
+}
+
+// composed composes what serves the unit, and answers what of it cannot be served.
+func (t *term) composed(ctx context.Context, j *job) (bad map[events.Key][]string, err error) {
+	if j.place, err = t.placement.find(ctx, j.crew.serving); err != nil {
+		return nil, err
+	}
+	if j.place.members != nil {
+		return nil, j.place.members
+	}
+	desired, conflicts := compose.LoadBalancer(j.owner, j.crew.serving, j.place.Defaults)
+	bad = map[events.Key][]string{}
+	clear(j.warnings)
+	for _, k := range j.crew.moving { // of use only to what is yet to be created
+		j.warnings[k] = slices.Clone(j.place.asked)
+	}
+	for _, c := range conflicts {
+		if text := c.Field + ": " + c.Message; c.Fatal {
+			bad[c.Key] = append(bad[c.Key], text)
+		} else {
+			j.warnings[c.Key] = append(j.warnings[c.Key], text)
+		}
+	}
+	if j.unit.group != "" {
+		for _, e := range j.crew.serving {
+			desired.Tags = append(desired.Tags, loadbalancer.MemberTag+loadbalancer.KeyText(e.Key))
+		}
+	}
+	j.desired = &desired
+	return bad, nil
+}
+
+// exclude leaves out of a group those that cannot be served, as long as something is
+// left to be done. It answers whether that is so.
+func (j *job) exclude(bad map[events.Key][]string) bool {
+	if j.unit.group == "" {
+		return false
+	}
+	for k := range bad {
+		if !slices.Contains(j.crew.moving, k) || j.crew.leaving[k] || k == j.key {
+			return false
+		}
+	}
+	for k, texts := range bad {
+		j.crew.refused[k] = fmt.Errorf("%w: it cannot be served as it is asked for: %s", errRefused, strings.Join(texts, "; "))
+		j.crew.moving = slices.DeleteFunc(j.crew.moving, func(m events.Key) bool { return m == k })
+		j.crew.serving = slices.DeleteFunc(j.crew.serving, func(e events.Exposure) bool { return e.Key == k })
+		j.crew.keep(j.unit, k, j.rows[k])
+	}
+	return true
+}
+
+// refresh composes anew when a wish or a decision of the unit has come, unless
+// it is that of the exposure for whose sake the unit is touched.
+func (t *term) refresh(ctx context.Context, j *job) error {
+	if t.table.version(j.unit) == j.known.version {
+		return nil
+	}
+	rows, known := t.table.view(j.unit)
+	c := survey(j.unit, rows, j.known.alone)
+	d, _ := rows[j.key].decision()
+	if d.Digest != j.digest || j.purpose != carrying || !slices.Contains(c.moving, j.key) {
+		return errSuperseded
+	}
+	for k, err := range j.crew.refused {
+		c.refused[k] = err
+	}
+	j.rows, j.crew, j.known.version = rows, c, known.version
+	for _, k := range j.crew.moving {
+		t.table.change(k, func(w *row) { w.tried = true })
+	}
+	return t.compose(ctx, j)
+}
+
+// members takes from the tags of a group's load balancer whose parts stand there.
+// It refuses to touch one that carries parts of exposures that history does not
+// know: that nothing is heard of them is no proof that they are not wanted.
+func (t *term) members(j *job, tags []string) error {
+	if j.unit.group == "" {
+		return nil
+	}
+	var texts []string
+	for _, tag := range tags {
+		if text, ok := strings.CutPrefix(tag, loadbalancer.MemberTag); ok {
+			texts = append(texts, text)
+		}
+	}
+	keys, unknown := t.table.named(texts)
+	if len(unknown) > 0 {
+		return fmt.Errorf("%w: load balancer of %s carries parts of %s, of which history knows nothing: it is left as it is until their watchers say what they wish, or that they are gone",
+			errWaiting, j.unit, strings.Join(unknown, ", "))
+	}
+	for _, k := range keys {
+		if !slices.Contains(j.rows[k].at, j.unit) {
+			t.table.settleIn(j.unit, k)
+			if _, ok := j.rows[k]; !ok || !slices.ContainsFunc(j.crew.serving, func(e events.Exposure) bool { return e.Key == k }) {
+				return errSuperseded // it is to be thought of
+			}
+		}
+	}
+	return nil
+}
