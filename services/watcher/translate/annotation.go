@@ -28,8 +28,8 @@ const (
 // from. One that is not in the table below is reported, as it has no effect.
 var olderPrefixes = []string{"loadbalancer.openstack.org/", "octavia.ingress.kubernetes.io/"}
 
-// Annotation documents one annotation. Every one that is read stands in
-// [Annotations]; a reader that asks for another panics in the tests.
+// Annotation documents one annotation. One of a peer with a blank value counts
+// as not there, but for those that say who may connect.
 type Annotation struct {
 	Name    string
 	Peer    Peer
@@ -141,7 +141,7 @@ func read[T any](a annotated, otherwise T, parse func(string) (T, error), names 
 	out, by := otherwise, ""
 	for _, name := range names {
 		s, there := a.values[name]
-		if !there {
+		if !there || blank(name, s) {
 			continue
 		}
 		v, err := parse(s)
@@ -155,6 +155,13 @@ func read[T any](a annotated, otherwise T, parse func(string) (T, error), names 
 		}
 	}
 	return out, by
+}
+
+// blank says whether a peer's annotation says nothing, as templates leave it.
+// Who may connect is never left open like this.
+func blank(name, value string) bool {
+	a := documented[name]
+	return a.Peer != Ours && a.Own != AnnotationAllowedSources && a.Own != AnnotationInternal && strings.TrimSpace(value) == ""
 }
 
 // contradict refuses an object that says one thing twice, in two ways.

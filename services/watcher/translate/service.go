@@ -40,7 +40,10 @@ func Service(svc *corev1.Service, refs References, s Settings) Result {
 	r.Cloud, _ = setting(a, s.Cloud, parseCloud, AnnotationCloud)
 	var x events.Exposure
 	a.exposure(&x, s.Services.Internal)
-	x.Internal = x.Internal || s.Services.Internal
+	if !x.Internal && s.Services.Internal {
+		f.note(field(AnnotationInternal), "has no effect: every Service of this cluster is internal (watcher.services.internal-lb)")
+		x.Internal = true
+	}
 	if x.Placement.Families == nil && svc.Spec.LoadBalancerClass != nil {
 		x.Placement.Families = families(svc.Spec.IPFamilies)
 	}

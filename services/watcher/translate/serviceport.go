@@ -68,9 +68,6 @@ func (a annotated) service(svc *corev1.Service, cloud string, refs References, s
 		p.container = perPort[string]{by: occmTLSContainer, bare: []string{s.Services.TLSContainer}}
 	}
 	p.readHeaders()
-	if p.secrets.by != "" && p.container.by != "" && len(p.secrets.bare) > 0 && len(p.container.bare) > 0 {
-		a.contradict(p.container.by, p.secrets.by)
-	}
 	return p
 }
 
@@ -291,7 +288,7 @@ func (p *service) backend(i int, at string, l *events.Listener) events.Backend {
 		}
 		b.Protocol = proxy
 	}
-	b.Persistence = p.persistence(i, at, own, l.Protocol)
+	b.Persistence = p.persistence(i, own, l.Protocol)
 	members, err := p.reach.members(p.refs, p.svc, port)
 	if err != nil {
 		p.found.refuse(at, "%v", err)
@@ -301,20 +298,20 @@ func (p *service) backend(i int, at string, l *events.Listener) events.Backend {
 	return b
 }
 
-func (p *service) persistence(i int, at string, own, listener events.Protocol) *events.Persistence {
+func (p *service) persistence(i int, own, listener events.Protocol) *events.Persistence {
 	kind := affinity{}
-	field0 := "spec.sessionAffinity"
+	at := "spec.sessionAffinity"
 	if p.svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
 		kind.kind = "SOURCE_IP"
 	}
 	if v, ok := p.affinity.at(i, true); ok {
-		kind, field0 = v, field(p.affinity.by)
+		kind, at = v, field(p.affinity.by)
 	}
 	if kind.kind == "" {
 		return nil
 	}
 	if kind.kind != "SOURCE_IP" && !listener.Routed() {
-		p.found.refuse(field0, "port %s cannot set cookies as one of %s: make it one of HTTP or TERMINATED_HTTPS by %s", portNames(p.svc.Spec.Ports)[i], listener, AnnotationPortProtocols)
+		p.found.refuse(at, "port %s cannot set cookies as one of %s: make it one of HTTP or TERMINATED_HTTPS by %s", portNames(p.svc.Spec.Ports)[i], listener, AnnotationPortProtocols)
 		return nil
 	}
 	out := &events.Persistence{Type: kind.kind, Cookie: kind.cookie}
@@ -330,7 +327,7 @@ func (p *service) persistence(i int, at string, own, listener events.Protocol) *
 	case own != events.TCP:
 		out.Timeout = int(seconds)
 	case seconds != defaultAffinity:
-		p.found.note(where, "%d has no effect at %s: Octavia knows a time-out for UDP and SCTP only; clients stay with their member for as long as the load balancer remembers them", seconds, at)
+		p.found.note(where, "%d has no effect for TCP: Octavia knows a time-out for UDP and SCTP only; clients stay with their member for as long as the load balancer remembers them", seconds)
 	}
 	return out
 }

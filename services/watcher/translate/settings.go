@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -119,26 +120,15 @@ func parseSubnetPattern(s string) (string, error) {
 	}
 	if pattern, ok := strings.CutPrefix(strings.TrimPrefix(t, "!"), "~"); ok {
 		if _, err := regexp.Compile(pattern); err != nil {
-			return "", patternError{s, err}
+			return "", fmt.Errorf("%q is no regular expression: %w", shown(s), err)
 		}
 	}
 	return t, nil
 }
 
-type patternError struct {
-	value string
-	err   error
-}
-
-func (e patternError) Error() string {
-	return "\"" + shown(e.value) + "\" is no regular expression: " + e.err.Error()
-}
-
-func (e patternError) Unwrap() error { return e.err }
-
 func parseSubnetTags(s string) (string, error) {
 	if _, err := parseNames("tag")(strings.TrimLeft(strings.TrimSpace(s), "!&")); err != nil {
-		return "", err
+		return "", fmt.Errorf(`%q is no list of tags, separated by commas, with "&", "!" or both before the first`, shown(s))
 	}
 	return strings.TrimSpace(s), nil
 }

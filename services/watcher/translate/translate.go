@@ -110,12 +110,16 @@ type findings struct {
 	again   time.Time // see [Result.Again]
 }
 
+// note tells a problem, once.
 func (f *findings) note(field, format string, args ...any) {
-	if len(f.list) == MaxProblems {
+	p := events.Problem{Field: field, Message: fmt.Sprintf(format, args...)}
+	switch {
+	case slices.Contains(f.list, p):
+	case len(f.list) == MaxProblems:
 		f.untold++
-		return
+	default:
+		f.list = append(f.list, p)
 	}
-	f.list = append(f.list, events.Problem{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 // refuse notes a problem that leaves no wish.
