@@ -64,6 +64,7 @@ func open(t testing.TB, text []byte, prefix string) *cloud {
 	}
 	c.identity = c.entries[""].Auth.URL
 	c.vars["project"] = c.sessions[""].project
+	c.bundles()
 	return c
 }
 
@@ -98,7 +99,7 @@ func (c *cloud) logIn(e entry) *session {
 	return s
 }
 
-func (c *cloud) send(method, url string, body []byte, token string) (int, any, http.Header) {
+func (c *cloud) send(method, url string, body []byte, token string, header ...string) (int, any, http.Header) {
 	c.t.Helper()
 	req, err := http.NewRequest(method, url, bytes.NewReader(body))
 	if err != nil {
@@ -108,6 +109,10 @@ func (c *cloud) send(method, url string, body []byte, token string) (int, any, h
 	req.Header.Set("Accept", "application/json")
 	if token != "" {
 		req.Header.Set("X-Auth-Token", token)
+	}
+	for _, h := range header {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -166,12 +171,19 @@ func (c *cloud) do(s step) (int, any) {
 	if service == "" {
 		service = "load-balancer"
 	}
-	url := ses.urls[service] + c.expand(s.path)
+	url := c.expand(s.path)
+	if !strings.HasPrefix(url, "http") {
+		url = ses.urls[service] + url
+	}
 	var body []byte
 	if s.body != "" {
 		body = []byte(c.expand(s.body))
 	}
-	status, answer, _ := c.send(s.method, url, body, ses.token)
+	var header []string
+	for _, h := range s.header {
+		header = append(header, c.expand(h))
+	}
+	status, answer, _ := c.send(s.method, url, body, ses.token, header...)
 	for name, path := range s.save {
 		if v := dig(answer, path); v != "" {
 			c.vars[name] = v
@@ -203,4 +215,25 @@ func (c *cloud) settle(id string) {
 		}
 	}
 	c.t.Fatalf("load balancer %s does not settle", id)
+}
+
+// abandoned is how old a port is that surely belongs to no create under way.
+const abandoned = time.Minute
+
+// sweep deletes the VIP ports that the real Octavia leaves behind when it
+// refuses a create after it has made the port: its subnet would run full.
+func (c *cloud) sweep() {
+	c.t.Helper()
+	_, ports := c.do(step{service: "network", method: "GET", path: "/v2.0/ports?device_owner=Octavia"})
+	list, _ := ports.(map[string]any)["ports"].([]any)
+	for _, p := range list {
+		made, err := time.Parse(time.RFC3339, dig(p, "created_at"))
+		id, ours := strings.CutPrefix(dig(p, "device_id"), "lb-")
+		if err != nil || !ours || time.Since(made) < abandoned {
+			continue
+		}
+		if status, _ := c.do(step{method: "GET", path: lbs + "/" + id}); status == http.StatusNotFound {
+			c.do(step{service: "network", method: "DELETE", path: "/v2.0/ports/" + dig(p, "id")})
+		}
+	}
 }

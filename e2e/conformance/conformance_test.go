@@ -21,14 +21,22 @@ const recording = "testdata/octavia-11.0.0.txt"
 func play(c *cloud) map[string]string {
 	c.t.Helper()
 	c.t.Cleanup(func() {
-		for _, name := range []string{"lb", "lb2"} {
+		for _, name := range []string{"lb", "lb2", "lb3", "lb4"} {
 			if id := c.vars[name]; id != "" {
 				c.settle(id)
 				c.do(step{method: "DELETE", path: "/v2/lbaas/loadbalancers/" + id + "?cascade=true"})
 			}
 		}
-		if id := c.vars["fip"]; id != "" {
-			c.do(step{service: "network", method: "DELETE", path: "/v2.0/floatingips/" + id})
+		for name, path := range map[string]string{"fip": "floatingips", "fip2": "floatingips", "free": "ports", "mine": "ports", "group": "security-groups"} {
+			if id := c.vars[name]; id != "" {
+				c.do(step{service: "network", method: "DELETE", path: "/v2.0/" + path + "/" + id})
+			}
+		}
+		c.sweep()
+		for _, name := range []string{"container", "first-secret", "second-secret", "third-secret", "empty", "hollow", "certificate", "key", "text"} {
+			if ref := c.vars[name]; ref != "" {
+				c.do(step{service: "key-manager", method: "DELETE", path: ref})
+			}
 		}
 	})
 	out := map[string]string{}

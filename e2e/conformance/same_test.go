@@ -13,17 +13,17 @@ var (
 	uuid     = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 	hex32    = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 	moment   = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?$`)
-	assigned = regexp.MustCompile(`\b(10\.21\.0\.\d+|203\.0\.113\.\d+|127\.(6[4-9]|[789]\d|1[0-8]\d|19[01])\.\d+\.\d+)\b`)
+	assigned = regexp.MustCompile(`\b(10\.2[12]\.0\.\d+|203\.0\.113\.\d+|127\.(1[6-9]|[2-9]\d|1[0-8]\d|19[01])\.\d+\.\d+|fd20::[0-9a-f:]+)\b`)
 	oneOf    = regexp.MustCompile(`Value should be one of: (.*)$`)
 	wholeArg = regexp.MustCompile(`(?s)Value: '\{.*\}'\. `)
-	proxied  = regexp.MustCompile(`https?://127\.0\.0\.1:\d+(/load-balancer|/network|/identity/v3|/identity|/v3)?`)
+	proxied  = regexp.MustCompile(`https?://127\.0\.0\.1:\d+(/load-balancer|/network|/key-manager|/identity/v3|/identity|/v3)?`)
 )
 
 // free are attributes whose values are the cloud's own affair; that they are
 // there is compared.
 var free = []string{
-	"operating_status", "mac_address", "revision_number", "mtu", "security_groups", "audit_ids", "router_id", "gateway_ip", "cidr",
-	"allocation_pools", "subnets", "links", "shared",
+	"operating_status", "mac_address", "revision_number", "standard_attr_id", "mtu", "security_groups", "audit_ids", "router_id", "gateway_ip", "cidr",
+	"allocation_pools", "start", "end", "subnets", "links", "shared",
 }
 
 // same makes an answer comparable: what must differ between clouds gets one name.
@@ -32,7 +32,7 @@ func (c *cloud) same(v any) any {
 	case map[string]any:
 		out := map[string]any{}
 		for k, item := range t {
-			if slices.Contains(free, k) {
+			if slices.Contains(free, k) && !listed(item) {
 				out[k] = "<any>"
 				continue
 			}
@@ -50,6 +50,16 @@ func (c *cloud) same(v any) any {
 		return c.text(t)
 	}
 	return v
+}
+
+// listed: the value is a list of objects, which is an answer and no attribute.
+func listed(v any) bool {
+	list, _ := v.([]any)
+	if len(list) == 0 {
+		return false
+	}
+	_, is := list[0].(map[string]any)
+	return is
 }
 
 func canonical(v any) string {
@@ -70,7 +80,7 @@ func (c *cloud) text(s string) string {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		s = strings.ReplaceAll(s, c.vars[name], "<"+name+">")
+		s = replaceWord(s, c.vars[name], "<"+name+">")
 	}
 	s = proxied.ReplaceAllString(s, "<url>")
 	s = uuid.ReplaceAllString(s, "<id>")
@@ -82,6 +92,27 @@ func (c *cloud) text(s string) string {
 		sort.Strings(words)
 		return "Value should be one of: " + strings.Join(words, ", ")
 	})
+}
+
+// replaceWord replaces what is not part of a longer word or number.
+func replaceWord(s, old, by string) string {
+	inner := func(i int) bool {
+		return i >= 0 && i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] >= 'a' && s[i] <= 'z' || s[i] >= 'A' && s[i] <= 'Z')
+	}
+	for from := 0; old != ""; {
+		at := strings.Index(s[from:], old)
+		if at < 0 {
+			break
+		}
+		at += from
+		if end := at + len(old); inner(at-1) || inner(end) {
+			from = at + 1
+			continue
+		}
+		s = s[:at] + by + s[at+len(old):]
+		from = at + len(by)
+	}
+	return s
 }
 
 // shape are the attributes of an answer without their values.

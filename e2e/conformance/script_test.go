@@ -3,8 +3,8 @@ package conformance
 // nobody sends a token that was never given out.
 const nobody = "nobody"
 
-// step is one request of the script. {name} in path and body is replaced by
-// what an earlier step saved.
+// step is one request of the script. {name} in path, header and body is
+// replaced by what an earlier step saved.
 type step struct {
 	name    string // unique
 	as      string // user: "" the tenant; other, observer, norole; nobody
@@ -12,6 +12,7 @@ type step struct {
 	method  string
 	path    string
 	body    string
+	header  []string          // more of the request, "Name: value"
 	save    map[string]string // name: dotted path in the answer
 	settle  string            // load balancer to wait for after the answer
 	shape   bool              // compare the attributes only, not their values
@@ -23,7 +24,7 @@ const missing = "00000000-0000-0000-0000-000000000000"
 // what can go wrong with it.
 var script = func() []step {
 	var all []step
-	for _, part := range [][]step{discovery, wholeCreate, reading, listener, pools, members, monitors, policies, floating, refused, rights, ending} {
+	for _, part := range [][]step{discovery, secrets, wholeCreate, reading, listener, pools, members, monitors, policies, terminated, protocols, checks, redirects, floating, groups, addresses, refused, rights, replaced, ending, cleaning} {
 		all = append(all, part...)
 	}
 	return all
