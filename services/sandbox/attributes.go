@@ -162,7 +162,8 @@ var poolPost = schema{
 var (
 	memberNested = memberPost.without("project_id", "tenant_id")
 	poolNested   = poolPost.without("listener_id", "loadbalancer_id", "project_id", "tenant_id").optional()
-	poolPut      = poolPost.without("listener_id", "loadbalancer_id", "project_id", "tenant_id", "protocol", "healthmonitor", "members").optional()
+	poolPut      = poolPost.without("listener_id", "loadbalancer_id", "project_id", "tenant_id", "protocol", "healthmonitor", "members").
+			replace("session_persistence", field{name: "session_persistence", sub: persistenceAttributes.optional()}).optional()
 )
 
 var rulePost = schema{

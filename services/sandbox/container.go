@@ -53,7 +53,7 @@ func (c *Cloud) containers(r *request) (int, any, http.Header, error) {
 	}
 	b := c.state.Containers[strings.ToLower(r.path[1])]
 	if b == nil {
-		return 0, nil, nil, vaultMissing("Container")
+		return 0, nil, nil, vaultMissing("Secrets container")
 	}
 	if !r.mayReadSecrets(b.Project) {
 		return 0, nil, nil, vaultError(403, "Forbidden", "Container retrieval attempt not allowed - please review your user/project privileges")

@@ -147,7 +147,6 @@ func (c *Cloud) graphListener(r *request, lb *loadBalancer, in map[string]any, p
 	if err != nil {
 		return err
 	}
-	l.touch(r.now)
 	c.addListener(lb, l)
 	policies, _ := in["l7policies"].([]map[string]any)
 	if l.Protocol == "PROMETHEUS" && len(policies) > 0 {

@@ -157,6 +157,9 @@ func (c *Cloud) updatePolicy(r *request) (int, any, error) {
 			next.Action = "REDIRECT_PREFIX"
 		}
 	}
+	if _, given := in["redirect_http_code"]; !given && (in["redirect_url"] != nil || in["redirect_prefix"] != nil) {
+		next.Code = nil // what redirects anew begins with 302
+	}
 	if err := next.sanitize(); err != nil {
 		return 0, nil, err
 	}

@@ -120,6 +120,9 @@ func (c *Cloud) createListener(r *request) (int, any, error) {
 }
 
 func (c *Cloud) addListener(lb *loadBalancer, l *listener) {
+	if l.DefaultPool != "" { // Octavia gives it its pool by an update
+		l.Updated = l.Created
+	}
 	c.state.Listeners[l.ID] = l
 	lb.Listeners = append(lb.Listeners, l.ID)
 }

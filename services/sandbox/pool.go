@@ -139,6 +139,8 @@ func checkPersistence(protocol string, in map[string]any, only string) error {
 	kind, _ := sp["type"].(string)
 	layer4 := protocol == "UDP" || protocol == "SCTP"
 	switch {
+	case kind == "":
+		return invalid("Invalid session_persistence provided.")
 	case layer4 && cookie != "":
 		return invalid("Cookie names are not supported for UDP/SCTP pools.")
 	case layer4 && kind != "SOURCE_IP":

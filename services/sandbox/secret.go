@@ -128,6 +128,9 @@ func (c *Cloud) payload(r *request, s *secret) (int, any, http.Header, error) {
 	if s.Media == octets && accept != "" && accept != "*/*" && accept != octets || s.Media == plainText && accept == "application/json" {
 		return 0, nil, nil, vaultError(406, "Not Acceptable", "Secret payload retrieval issue seen - Wrong payload content-type.")
 	}
+	if len(s.Payload) == 0 {
+		return 204, nil, nil, nil
+	}
 	media := s.Media
 	if media == plainText {
 		media += "; charset=UTF-8"
@@ -251,6 +254,7 @@ func (c *Cloud) consumers(r *request, s *secret) (int, any, http.Header, error) 
 	}
 	s.Updated = vaultStamp(r.now)
 	o := c.showSecret(s)
+	delete(o, "content_types")
 	list := []object{}
 	for _, u := range s.Consumers {
 		list = append(list, u.show())

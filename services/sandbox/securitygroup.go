@@ -258,7 +258,7 @@ func readRule(in map[string]any) (groupRule, error) {
 		return u, neutronError(400, "HTTPBadRequest", "Invalid input for direction. Reason: %s is not in valid_values.", u.Direction)
 	}
 	if _, err := strconv.Atoi(u.Protocol); err != nil && u.Protocol != "" && !slices.Contains(ruleProtocols, u.Protocol) {
-		return u, neutronError(400, "SecurityGroupRuleInvalidProtocol", "Security group rule protocol %s not supported.", u.Protocol)
+		return u, neutronError(400, "SecurityGroupRuleInvalidProtocol", "Security group rule protocol %s not supported. Only protocol values [None, 'ah', 'dccp', 'egp', 'esp', 'gre', 'hopopt', 'icmp', 'igmp', 'ip', 'ipip', 'ipv6-encap', 'ipv6-frag', 'ipv6-icmp', 'icmpv6', 'ipv6-nonxt', 'ipv6-opts', 'ipv6-route', 'ospf', 'pgm', 'rsvp', 'sctp', 'tcp', 'udp', 'udplite', 'vrrp'] and integer representations [0 to 255] are supported.", u.Protocol)
 	}
 	switch {
 	case u.Protocol == "" && (u.From != nil || u.To != nil):
