@@ -12,9 +12,8 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/nats-io/nkeys v0.4.17
 	gopkg.in/yaml.v3 v3.0.1
+	software.sslmate.com/src/go-pkcs12 v0.7.4
 )
-
-require software.sslmate.com/src/go-pkcs12 v0.7.4 // indirect
 
 require (
 	dario.cat/mergo v1.0.0 // indirect
