@@ -94,6 +94,17 @@ func (o objects) certificates(k events.Key, uid types.UID, s translate.Settings)
 	return translate.Secrets{Pairs: o.pairs(names), Standing: o.standing(k, string(uid)), Now: time.Now()}
 }
 
+// presence is how the addresses of the object of a key are told.
+func (o objects) presence(k events.Key, s translate.Settings) translate.Presence {
+	if svc := o.service(k.Namespace, k.Name); k.Kind == events.KindService && svc != nil {
+		return translate.ServicePresence(svc, s)
+	}
+	if ing := o.ingress(k.Namespace, k.Name); k.Kind == events.KindIngress && ing != nil {
+		return translate.IngressPresence(ing.Annotations)
+	}
+	return translate.Presence{}
+}
+
 // translate is what the object of a key asks for; false: there is none.
 func (o objects) translate(k events.Key, s translate.Settings) (translate.Result, bool) {
 	refs := translate.References{Nodes: o.nodes()}

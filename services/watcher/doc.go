@@ -26,7 +26,7 @@
 //
 // Services and Ingresses get the addresses in status.loadBalancer (floating IPs
 // where there are any; ipMode VIP), Services the condition drawbridge.dev/Exposed.
-// Both get Kubernetes Events: Approved, Denied, Held, Applied, Warning, Failed,
+// Both get Kubernetes Events: Approved, Denied, Held, Applied, NeedsRecreate, Warning, Failed,
 // Removed, Drifted, Invalid. An Event's name is made of what it says: it is not
 // told twice, also after a restart; what happens again is counted. What happened
 // more than an hour before the start, when Kubernetes has forgotten it, is not

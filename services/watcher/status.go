@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/watcher/source"
+	"drawbridge.dev/services/watcher/translate"
 )
 
 // noticeAge is how long Kubernetes keeps an Event by default: what happened
@@ -19,8 +21,9 @@ const noticeAge = time.Hour
 
 // live is the object that a status is for.
 type live struct {
-	uid  string // empty: there is none
-	asks bool
+	uid      string // empty: there is none
+	asks     bool
+	presence translate.Presence
 }
 
 // report is what the users shall see of a key, and the places that it tells of.
@@ -31,7 +34,7 @@ func report(k events.Key, places map[string]place, object live, now time.Time) (
 		return s, false
 	}
 	p := places[main]
-	s = source.Status{Key: k, UID: cmp.Or(object.uid, p.requested.uid), Keep: true, KeepCondition: true}
+	s = source.Status{Key: k, UID: cmp.Or(object.uid, p.requested.uid), Keep: true, KeepCondition: true, Presence: object.presence}
 	for _, cloud := range slices.Sorted(maps.Keys(places)) {
 		s.Notices = append(s.Notices, notices(places[cloud], now)...)
 	}
@@ -94,20 +97,25 @@ func addresses(main string, places map[string]place) (ips []string, keep bool) {
 	return nil, !anything
 }
 
-// reachable are the addresses that users are told: floating IPs where there are any.
+// reachable are the addresses that users are told: of each family the floating
+// IPs where there are any, else those of the load balancer itself. IPv4 is first.
 func reachable(in []events.Address) (ips []string) {
-	for _, kind := range []string{"floating", "vip"} {
-		for _, a := range in {
-			if a.Type == kind {
-				ips = append(ips, a.IP)
+	for _, v4 := range []bool{true, false} {
+		var family []string
+		for _, kind := range []string{"floating", "vip"} {
+			for _, a := range in {
+				if ip, err := netip.ParseAddr(a.IP); a.Type == kind && (err == nil && ip.Unmap().Is4()) == v4 {
+					family = append(family, a.IP)
+				}
+			}
+			if len(family) > 0 {
+				break
 			}
 		}
-		if len(ips) > 0 {
-			break
-		}
+		slices.Sort(family)
+		ips = append(ips, slices.Compact(family)...)
 	}
-	slices.Sort(ips)
-	return slices.Compact(ips)
+	return ips
 }
 
 // condition of a Service; keep: the change is under way, and the last one says
@@ -132,7 +140,11 @@ func condition(p place, asks bool) (c *source.Condition, keep bool) {
 	case p.outcome.State == events.Failed:
 		return at("False", "Failed", failure(p.outcome.Outcome), p.outcome.row)
 	case p.outcome.State == events.Applied:
-		return at("True", "Applied", appliedMessage(p.outcome.Outcome), p.outcome.row)
+		reason := "Applied"
+		if len(recreations(p.outcome.Outcome)) > 0 {
+			reason = "NeedsRecreate"
+		}
+		return at("True", reason, strings.Join(append([]string{appliedMessage(p.outcome.Outcome)}, p.outcome.Warnings...), "; "), p.outcome.row)
 	}
 	return nil, true
 }
@@ -161,13 +173,19 @@ func notices(p place, now time.Time) (out []source.Notice) {
 	switch o := p.outcome.Outcome; o.State {
 	case events.Applied:
 		add(p.outcome.row, p.told[1], false, "Applied", appliedMessage(o))
-		if len(o.Warnings) > 0 {
-			add(p.outcome.row, p.told[1], true, "Warning", strings.Join(o.Warnings, "; "))
+		again := recreations(o)
+		if len(again) > 0 {
+			add(p.outcome.row, p.told[1], true, "NeedsRecreate", strings.Join(again, "; "))
+		}
+		if len(o.Warnings) > len(again) {
+			add(p.outcome.row, p.told[1], true, "Warning", strings.Join(slices.DeleteFunc(slices.Clone(o.Warnings), needsRecreate), "; "))
 		}
 	case events.Failed:
 		add(p.outcome.row, p.told[1], true, "Failed", failure(o))
 	case events.Removed:
-		add(p.outcome.row, p.told[1], false, "Removed", "nothing stands in the cloud any more")
+		if len(o.Steps) > 0 || len(p.left) > 0 { // else nothing ever stood
+			add(p.outcome.row, p.told[1], false, "Removed", "nothing stands in the cloud any more")
+		}
 	}
 	if p.drift.there() {
 		message := "the cloud was changed by another; steps back: " + strings.Join(p.drift.Steps, ", ")
@@ -201,6 +219,18 @@ func appliedMessage(o events.Outcome) string {
 	return "reachable at " + cmp.Or(strings.Join(reachable(o.Addresses), ", "), "no address")
 }
 
+// needsRecreate says whether a warning is of what only a new load balancer can have.
+func needsRecreate(warning string) bool { return strings.HasPrefix(warning, "needs recreate:") }
+
+func recreations(o events.Outcome) (out []string) {
+	for _, w := range o.Warnings {
+		if needsRecreate(w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 func failure(o events.Outcome) string {
 	if o.Retry {
 		return o.Reason + " (it is tried again)"
@@ -214,7 +244,7 @@ func (w *watcher) tell(ctx context.Context, k events.Key) error {
 	r, there := w.objects.translate(k, w.settings)
 	object := live{asks: r.Asks}
 	if there {
-		object.uid = r.UID
+		object.uid, object.presence = r.UID, w.objects.presence(k, w.settings)
 	}
 	s, ok := report(k, places, object, time.Now())
 	if !ok {

@@ -128,7 +128,24 @@ func TestReport(t *testing.T) {
 			w.sync(translate.Result{Key: key})
 			w.decide("a", events.Approved)
 			w.outcome("a", events.Removed)
-		}, []string{"addresses stay | condition stays", "normal Removed: nothing stands in the cloud any more"}},
+		}, []string{"addresses stay | condition stays"}},
+		{"denied, and nothing ever stood", there, func(w *world) {
+			w.sync(asks("a", "u1"))
+			w.decide("a", events.Denied)
+			w.outcome("a", events.Removed)
+		}, []string{"addresses  | False Denied: because", "warning Denied: because"}},
+		{"removed before it had an address", there, func(w *world) {
+			w.sync(asks("a", "u1"))
+			w.decide("a", events.Denied)
+			w.says("a", events.Outcome{State: events.Removed, Decision: w.table.of(key)["a"].decided.Digest, Steps: []string{"delete load balancer x"}})
+		}, []string{"addresses  | False Denied: because", "warning Denied: because", "normal Removed: nothing stands in the cloud any more"}},
+		{"needs recreate", there, func(w *world) {
+			w.sync(asks("a", "u1"))
+			w.decide("a", events.Approved)
+			w.says("a", events.Outcome{State: events.Applied, Decision: w.table.of(key)["a"].decided.Digest, Addresses: []events.Address{{IP: "192.0.2.1", Type: "floating"}},
+				Warnings: []string{"needs recreate: the flavor", "slow"}})
+		}, []string{"addresses 192.0.2.1 | True NeedsRecreate: reachable at 192.0.2.1; needs recreate: the flavor; slow", "normal Approved: approved by policy ",
+			"normal Applied: reachable at 192.0.2.1", "warning NeedsRecreate: needs recreate: the flavor", "warning Warning: slow"}},
 		{"drift", there, func(w *world) {
 			w.sync(asks("a", "u1"))
 			w.says("a", events.Drift{Decision: "d", Steps: []string{"set members"}})
@@ -189,6 +206,10 @@ func TestReachable(t *testing.T) {
 	got := reachable([]events.Address{{IP: "10.0.0.5", Type: "vip"}, {IP: "192.0.2.9", Type: "floating"}, {IP: "192.0.2.1", Type: "floating"}})
 	if d := cmp.Diff([]string{"192.0.2.1", "192.0.2.9"}, got); d != "" {
 		t.Error(d)
+	}
+	got = reachable([]events.Address{{IP: "fd00::5", Type: "vip"}, {IP: "10.0.0.5", Type: "vip"}, {IP: "192.0.2.9", Type: "floating"}})
+	if d := cmp.Diff([]string{"192.0.2.9", "fd00::5"}, got); d != "" {
+		t.Errorf("two families: %s", d)
 	}
 	if d := cmp.Diff([]string{"10.0.0.5"}, reachable([]events.Address{{IP: "10.0.0.5", Type: "vip"}})); d != "" {
 		t.Error(d)

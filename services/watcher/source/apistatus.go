@@ -1,7 +1,6 @@
 package source
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -61,12 +60,8 @@ func (w *apiWriter) service(ctx context.Context, s Status) error {
 	}
 	status := map[string]any{}
 	// An API server keeps addresses only on Services of type LoadBalancer.
-	have := make([]string, 0, len(svc.Status.LoadBalancer.Ingress))
-	for _, i := range svc.Status.LoadBalancer.Ingress {
-		have = append(have, cmp.Or(i.IP, i.Hostname))
-	}
-	if s.differs(have) && (svc.Spec.Type == corev1.ServiceTypeLoadBalancer || len(s.Addresses) == 0) {
-		status["loadBalancer"] = map[string]any{"ingress": ingressPoints(s.Addresses, true)}
+	if s.differs(svc.Status.LoadBalancer.Ingress) && (svc.Spec.Type == corev1.ServiceTypeLoadBalancer || len(s.Addresses) == 0) {
+		status["loadBalancer"] = map[string]any{"ingress": ingressPoints(s)}
 	}
 	if c := conditionPatch(svc.Status.Conditions, s.Condition); c != nil && !s.KeepCondition {
 		status["conditions"] = []any{c}
@@ -85,33 +80,36 @@ func (w *apiWriter) ingress(ctx context.Context, s Status) error {
 		return err
 	}
 	ing := obj.(*networkingv1.Ingress)
-	have := make([]string, 0, len(ing.Status.LoadBalancer.Ingress))
+	have := make([]corev1.LoadBalancerIngress, 0, len(ing.Status.LoadBalancer.Ingress))
 	for _, i := range ing.Status.LoadBalancer.Ingress {
-		have = append(have, cmp.Or(i.IP, i.Hostname))
+		have = append(have, corev1.LoadBalancerIngress{IP: i.IP, Hostname: i.Hostname})
 	}
 	if string(ing.UID) != s.UID || !s.differs(have) {
 		return nil
 	}
-	status := map[string]any{"loadBalancer": map[string]any{"ingress": ingressPoints(s.Addresses, false)}}
+	status := map[string]any{"loadBalancer": map[string]any{"ingress": ingressPoints(s)}}
 	_, err = w.client.NetworkingV1().Ingresses(s.Key.Namespace).Patch(ctx, s.Key.Name, types.MergePatchType,
 		patchOf(s.UID, status), metav1.PatchOptions{FieldManager: component}, "status")
 	return err
 }
 
-// ingressPoints is the list of addresses. Mode VIP: the load balancer brings
-// connections to the nodes as they are, so that pods may take the short way
-// (Kubernetes API, LoadBalancerIngress.ipMode).
-func ingressPoints(addresses []string, mode bool) any {
-	if len(addresses) == 0 {
-		return nil // takes the field away
-	}
+// ingressPoints is the list of addresses.
+func ingressPoints(s Status) any {
 	var out []any
-	for _, a := range addresses {
-		point := map[string]any{"ip": a}
-		if mode {
-			point["ipMode"] = string(corev1.LoadBalancerIPModeVIP)
+	for _, p := range s.points(s.Addresses) {
+		point := map[string]any{}
+		if p.Hostname != "" {
+			point["hostname"] = p.Hostname
+		} else {
+			point["ip"] = p.IP
+		}
+		if p.IPMode != nil {
+			point["ipMode"] = string(*p.IPMode)
 		}
 		out = append(out, point)
+	}
+	if len(out) == 0 {
+		return nil // takes the field away
 	}
 	return out
 }

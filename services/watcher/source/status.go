@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
 
 	"drawbridge.dev/events"
+	"drawbridge.dev/services/watcher/translate"
 )
 
 // Status is what the users of a cluster shall see of one object.
@@ -15,12 +17,13 @@ type Status struct {
 	Key events.Key
 	UID string // of the object that it is about
 
-	// Addresses where the object is reachable. Keep leaves what the object says.
-	// Former says that the object is not ours any more: only these are taken away,
+	// Addresses where the object is reachable, told as Presence says. Keep leaves
+	// what the object says. Former says that the object is not ours any more: only these are taken away,
 	// not what another controller put there.
 	Addresses []string
 	Keep      bool
 	Former    []string
+	Presence  translate.Presence
 
 	// Condition of type [ConditionExposed]; nil takes it away, unless KeepCondition
 	// leaves it. Only Services have conditions.
@@ -30,16 +33,51 @@ type Status struct {
 	Notices []Notice
 }
 
+// points are addresses as the object has them in its status.
+func (s Status) points(addresses []string) (out []corev1.LoadBalancerIngress) {
+	for _, a := range addresses {
+		p := corev1.LoadBalancerIngress{IP: a}
+		if name := s.Presence.Name(a); name != "" {
+			p = corev1.LoadBalancerIngress{Hostname: name}
+		} else if mode := s.Presence.IPMode; mode != "" {
+			p.IPMode = &mode
+		}
+		if !slices.ContainsFunc(out, func(o corev1.LoadBalancerIngress) bool { return textOf(o) == textOf(p) }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// texts are points without what others may have written beside them, sorted.
+func texts(points []corev1.LoadBalancerIngress) (out []string) {
+	for _, p := range points {
+		out = append(out, textOf(p))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func textOf(p corev1.LoadBalancerIngress) string {
+	text := p.IP + " " + p.Hostname
+	if p.IPMode != nil {
+		text += " " + string(*p.IPMode)
+	}
+	return text
+}
+
 // differs says whether the addresses that stand must be replaced.
-func (s Status) differs(have []string) bool {
+func (s Status) differs(have []corev1.LoadBalancerIngress) bool {
 	if s.Keep || len(have)+len(s.Addresses) == 0 {
 		return false
 	}
-	if len(s.Former) > 0 {
-		slices.Sort(have)
-		return slices.Equal(have, s.Former)
+	same := func(addresses []string) bool {
+		return slices.Equal(texts(have), texts(s.points(addresses)))
 	}
-	return !slices.Equal(have, s.Addresses)
+	if len(s.Former) > 0 {
+		return same(s.Former)
+	}
+	return !same(s.Addresses)
 }
 
 // Condition says whether what the object asks for stands.
@@ -54,7 +92,7 @@ type Condition struct {
 type Notice struct {
 	Change  string // id of the change that it happened in
 	Warning bool
-	Reason  string // Approved, Denied, Held, Applied, Warning, Failed, Removed, Drifted, Invalid
+	Reason  string // Approved, Denied, Held, Applied, NeedsRecreate, Warning, Failed, Removed, Drifted, Invalid
 	Message string
 	Time    time.Time
 	// Replayed: it happened before this process began, so that it may have been told.
