@@ -106,7 +106,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{[]string{"listeners[0].protocol", `"HTTPS"`}, func(x *events.Exposure) { x.Listeners[0].Protocol = "HTTPS" }},
 		{[]string{"listeners[0].port", "0 is not in 1-65535"}, func(x *events.Exposure) { x.Listeners[0].Port = 0 }},
 		{[]string{"listeners[1].port", "65536"}, func(x *events.Exposure) { x.Listeners[1].Port = 65536 }},
-		{[]string{"listeners[2].port", "TCP/80", "listeners[1]"}, func(x *events.Exposure) {
+		{[]string{"listeners[3].port", "TCP/80", "listeners[1]"}, func(x *events.Exposure) {
 			x.Listeners = append(x.Listeners, events.Listener{Protocol: events.TCP, Port: 80, Backend: "shop/dns:53"})
 		}},
 		{[]string{"listeners[0].backend", `"gone"`}, func(x *events.Exposure) { x.Listeners[0].Backend = "gone" }},
@@ -114,7 +114,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{[]string{"listeners[0].backend", "needs a backend or a route"}, func(x *events.Exposure) { x.Listeners[0].Backend = "" }},
 		{[]string{"listeners[0].routes"}, func(x *events.Exposure) { x.Listeners[0].Routes = x.Listeners[1].Routes[:1] }},
 		{[]string{"listeners[0].allowedSources[1]", `"10.0.0.1"`}, func(x *events.Exposure) { x.Listeners[0].AllowedSources[1] = "10.0.0.1" }},
-		{[]string{"listeners[1].routes[1].backend", `"gone"`}, func(x *events.Exposure) { x.Listeners[1].Routes[1].Backend = "gone" }},
+		{[]string{"listeners[1].routes[0].backend", `"gone"`}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Backend = "gone" }},
 		{[]string{"listeners[1].routes[0].path", `"cart"`}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Path = "cart" }},
 		{[]string{"listeners[1].routes[0].pathType", `"Regex"`}, func(x *events.Exposure) { x.Listeners[1].Routes[0].PathType = "Regex" }},
 		{[]string{"listeners[1].routes[0].host"}, func(x *events.Exposure) { x.Listeners[1].Routes[0].Host = "a_b.example.org" }},

@@ -16,23 +16,37 @@ var (
 	nothing *events.Event
 )
 
-// wish is a normalized exposure that uses every field.
+// wish is a normalized exposure that uses nearly every field; what contradicts
+// another is left out.
 func wish() events.Exposure {
+	minute, limit, drain := 60_000, 2_000, 45
 	return events.Exposure{
 		Key: shop, UID: "3f2c6a9e-0d5b-4b7e-9a51-6a0a4f4f2b11", Cloud: "default", Group: "shop", Flavor: "ha",
+		Placement: events.Placement{Class: "edge", AvailabilityZone: "az1", Network: "front", Subnet: "front-v4", Address: "10.1.0.5",
+			AdditionalSubnets: []string{"front-v6"}, Families: []string{"IPv4", "IPv6"}, MemberSubnet: "nodes"},
+		FloatingIP: events.FloatingIP{Network: "public", Subnet: "!~test-.*", SubnetTags: "edge", Keep: true},
+		Tags:       []string{"cost-center:42"}, Protected: true, Replace: true,
 		Listeners: []events.Listener{
-			{Protocol: events.UDP, Port: 53, Backend: "shop/dns:53", AllowedSources: []string{"10.0.0.0/8", "2001:db8::/32"}},
+			{Protocol: events.UDP, Port: 53, Backend: "shop/dns:53", AllowedSources: []string{"10.0.0.0/8", "2001:db8::/32"}, ConnectionLimit: &limit},
 			{Protocol: events.HTTP, Port: 80, Backend: "shop/web:80", Routes: []events.Route{
 				{Host: "*.shop.example.org", Path: "/", PathType: events.PathPrefix, Backend: "shop/web:80"},
-				{Host: "shop.example.org", Path: "/cart", PathType: events.PathExact, Backend: "shop/cart:80"},
+				{Host: "shop.example.org", Path: "/", PathType: events.PathPrefix, Redirect: &events.Redirect{Scheme: "https", Code: 301}},
 			}},
+			{Protocol: events.TerminatedHTTPS, Port: 443, Backend: "shop/web:80", Headers: []string{"X-Forwarded-For", "X-Forwarded-Proto"},
+				Routes: []events.Route{{Host: "shop.example.org", Path: "/cart", PathType: events.PathExact, Backend: "shop/cart:80"}},
+				TLS: &events.TLS{Versions: []string{"TLSv1.2", "TLSv1.3"}, Ciphers: "ECDHE-RSA-AES256-GCM-SHA384", Certificates: []events.Certificate{
+					{Digest: events.Digest("certificate"), Secret: "shop/tls", Hosts: []string{"*.shop.example.org", "shop.example.org"}, NotAfter: "2026-06-01T00:00:00Z"}}},
+				HSTS:     &events.HSTS{MaxAge: 31536000, IncludeSubdomains: true, Preload: true},
+				Timeouts: events.Timeouts{ClientData: &minute, MemberConnect: &minute, MemberData: &minute, TCPInspect: &minute}},
 		},
 		Backends: []events.Backend{
-			{Name: "shop/cart:80", Protocol: events.HTTP, Members: []events.Member{}},
-			{Name: "shop/dns:53", Protocol: events.UDP, Members: []events.Member{{Address: "fd00::5", Port: 30053}}},
-			{Name: "shop/web:80", Protocol: events.HTTP,
-				Members: []events.Member{{Name: "node-1", Address: "10.1.0.11", Port: 30080}, {Name: "node-2", Address: "10.1.0.12", Port: 30080}},
-				Monitor: &events.Monitor{Type: "HTTP", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3, Path: "/healthz", Codes: "200-299"}},
+			{Name: "shop/cart:80", Protocol: events.HTTP, TLS: true, Algorithm: "LEAST_CONNECTIONS", Members: []events.Member{},
+				Persistence: &events.Persistence{Type: "APP_COOKIE", Cookie: "JSESSIONID"}},
+			{Name: "shop/dns:53", Protocol: events.UDP, Members: []events.Member{{Address: "fd00::5", Port: 30053}},
+				Persistence: &events.Persistence{Type: "SOURCE_IP", Timeout: 10800}},
+			{Name: "shop/web:80", Protocol: events.HTTP, DrainDelay: &drain,
+				Members: []events.Member{{Name: "node-1", Address: "10.1.0.11", Port: 30080, MonitorPort: 31000}, {Name: "node-2", Address: "10.1.0.12", Port: 30080, Draining: true}},
+				Monitor: &events.Monitor{Type: "HTTP", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3, Method: "HEAD", Path: "/healthz", Codes: "200-299", Host: "shop.example.org"}},
 		},
 	}
 }
@@ -67,8 +81,13 @@ func samples() map[string]events.Event {
 	lb := &events.LoadBalancerRef{ID: "6b0d9ac4", Name: "drawbridge_blue_shop_web.front", Provider: "amphora", Topology: "SINGLE"}
 	ask := next("/watcher/blue", requested(), nothing, 0)
 	gone := next("/watcher/blue", events.Requested{}.Seal(), nothing, 9)
-	yes := sign(events.Decided{Verdict: events.Approved, Wish: requested().Digest, Exposure: &x, Rules: []string{"hosts.allowed"}, Obligations: []string{"flavor ha"}})
-	no := sign(events.Decided{Verdict: events.Denied, Wish: requested().Digest, Reasons: []string{"namespace shop may not expose: label it drawbridge.dev/public=true"}, Rules: []string{"namespace.public"}})
+	obliged := wish()
+	obliged.Waived = []events.Feature{events.FeatureTimeouts}
+	yes := sign(events.Decided{Verdict: events.Approved, Wish: requested().Digest, Exposure: &obliged, Rules: []string{"tls", "waive"},
+		Obligations: []string{"tlsVersions=TLSv1.2,TLSv1.3", "waived=timeouts"}})
+	no := sign(events.Decided{Verdict: events.Denied, Wish: requested().Digest, Rules: []string{"group", "public"}, Reasons: []string{
+		"TCP port 443 (TERMINATED_HTTPS) is taken by HTTP of Service shop/api of cluster blue: use another port or group, or have the other one removed first",
+		"namespace shop may not be exposed publicly: have it labelled drawbridge.dev/public=true, or annotate the object drawbridge.dev/internal=true"}})
 	wait := sign(events.Decided{Verdict: events.Held, Wish: requested().Digest, Exposure: &x, Reasons: []string{"a person must look: flavor ha costs extra"}})
 	approved := next("/policy", yes, &ask, 1)
 	return map[string]events.Event{

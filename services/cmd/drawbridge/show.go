@@ -100,33 +100,3 @@ func details(e auditor.Event) (out [][2]string) {
 	}
 	return out
 }
-
-// exposureLines tell a wish to people: its ports, routes and members.
-func exposureLines(x events.Exposure) []string {
-	members := map[string]int{}
-	for _, b := range x.Backends {
-		members[b.Name] = len(b.Members)
-	}
-	to := func(backend string) string { return fmt.Sprintf("%s (%d members)", backend, members[backend]) }
-	var out []string
-	for _, l := range x.Listeners {
-		port := fmt.Sprintf("%s/%d", l.Protocol, l.Port)
-		for _, r := range l.Routes {
-			host := r.Host
-			if host == "" {
-				host = "*"
-			}
-			out = append(out, fmt.Sprintf("%s %s%s %s -> %s", port, host, r.Path, r.PathType, to(r.Backend)))
-		}
-		if l.Backend != "" {
-			out = append(out, fmt.Sprintf("%s -> %s", port, to(l.Backend)))
-		}
-		if len(l.AllowedSources) > 0 {
-			out = append(out, fmt.Sprintf("%s only from %s", port, strings.Join(l.AllowedSources, ", ")))
-		}
-	}
-	if x.Internal {
-		out = append(out, "internal, no floating IP")
-	}
-	return out
-}
