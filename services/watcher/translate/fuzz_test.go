@@ -2,18 +2,18 @@ package translate
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"drawbridge.dev/events"
 )
 
 // Whatever stands in an annotation: it is taken, and the wish is valid, or it
 // is refused by a message that names the annotation and shows the value.
 func FuzzAnnotations(f *testing.F) {
-	for _, seed := range []string{"", "true", "False", "1", "10.0.0.0/8", "10.0.0.0/8,::/0", " 192.0.2.1/24 , fe80::%eth0/64", "default", "a/b", "\x00", "ü", strings.Repeat("9", 300), "::ffff:10.0.0.0/104"} {
+	for _, seed := range append([]string{"", "True", "10.0.0.0/8,::/0", " 192.0.2.1/24 , fe80::%eth0/64", "a/b", "\x00", "ü", strings.Repeat("9", 300), "::ffff:10.0.0.0/104", "80=80=80", "=", ",", "80=,=80"}, likely...) {
 		for i := range Annotations {
 			f.Add(i, seed)
 		}
@@ -22,19 +22,21 @@ func FuzzAnnotations(f *testing.F) {
 		if i < 0 {
 			return
 		}
-		name := Annotations[i%len(Annotations)].Name
-		class := LoadBalancerClass
-		svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b", UID: "u", Annotations: map[string]string{name: value}},
-			Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, LoadBalancerClass: &class, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30080}}}}
-		r := Service(svc, References{Nodes: []Node{{Name: "n", IPv4: "10.0.0.1"}}}, Settings{Cluster: "c", Cloud: "default"})
-		if r.Wish != nil {
-			if err := r.Wish.Exposure.Validate(); err != nil {
-				t.Fatalf("%s=%q gives a wish that is not valid: %v", name, value, err)
+		a := Annotations[i%len(Annotations)]
+		for _, kind := range a.Kinds {
+			if a.Peer == Kubernetes {
+				continue
 			}
-			return
-		}
-		if len(r.Problems) == 0 || r.Problems[0].Field != field(name) {
-			t.Fatalf("%s=%q is refused by %v", name, value, r.Problems)
+			_, r := asked(kind, map[string]string{a.Name: value})
+			for _, p := range r.Problems {
+				if p.Field == "exposure" {
+					t.Fatalf("%s=%q gives a wish that is not valid: %s", a.Name, value, p.Message)
+				}
+			}
+			named := slices.ContainsFunc(r.Problems, func(p events.Problem) bool { return p.Field == field(a.Name) })
+			if r.Refused() && !named {
+				t.Fatalf("%s=%q is refused by %v", a.Name, value, r.Problems)
+			}
 		}
 	})
 }

@@ -5,12 +5,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
+
+	"drawbridge.dev/events"
 )
 
 // What the API server lists comes in any order, and so do the members of a map.
@@ -20,8 +24,10 @@ func TestOrderNeverChangesTheDigest(t *testing.T) {
 		classes := drawClasses(t)
 		svc := drawService(t)
 		ing := drawIngress(t)
-		refs := References{Nodes: Nodes(nodes), IngressClasses: classes, Services: map[string]*corev1.Service{svc.Name: svc}}
+		svc.Annotations = map[string]string{AnnotationMembers: rapid.SampledFrom([]string{toNodes, toPods, toNodesWithPods}).Draw(t, "members")}
+		refs := References{Nodes: Nodes(nodes), IngressClasses: classes, Services: map[string]*corev1.Service{svc.Name: svc}, Endpoints: drawEndpoints(t, svc)}
 		shuffled := refs
+		shuffled.Endpoints = map[string][]*discoveryv1.EndpointSlice{svc.Name: rapid.Permutation(refs.Endpoints[svc.Name]).Draw(t, "slices")}
 		shuffled.Nodes = Nodes(rapid.Permutation(nodes).Draw(t, "nodes"))
 		shuffled.IngressClasses = rapid.Permutation(classes).Draw(t, "classes")
 		s := Settings{Cluster: "c", Cloud: "default"}
@@ -46,14 +52,20 @@ func TestOrderNeverChangesTheDigest(t *testing.T) {
 func TestTranslationIsSealedAndPure(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		svc, ing := drawService(t), drawIngress(t)
-		svc.Annotations = rapid.MapOf(rapid.SampledFrom([]string{AnnotationInternal, AnnotationCloud, AnnotationFlavor, AnnotationAllowedSources, AnnotationHealthMonitor,
-			annotationServiceInternal, annotationServiceSources, Prefix + "x"}), rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"true", "10.0.0.0/8", "x"}))).Draw(t, "annotations")
+		svc.Annotations = drawAnnotations(t, events.KindService, nil)
+		ing.Annotations = drawAnnotations(t, events.KindIngress, ing.Annotations)
 		before, beforeIngress := svc.DeepCopy(), ing.DeepCopy()
-		refs := References{Nodes: Nodes(drawNodes(t)), Services: map[string]*corev1.Service{svc.Name: svc}}
+		refs := References{Nodes: Nodes(drawNodes(t)), Services: map[string]*corev1.Service{svc.Name: svc}, Endpoints: drawEndpoints(t, svc)}
+		refs.Secrets = Secrets{Now: time.Unix(1, 0), Pairs: map[string]Pair{"web": {Certificate: events.Certificate{Digest: events.Digest("web"), Hosts: []string{"a.example.org"}}, NotAfter: time.Unix(1e9, 0)}}}
 		s := Settings{Cluster: "c", Cloud: "default"}
 		for _, r := range []Result{Service(svc, refs, s), Ingress(ing, refs, s)} {
 			if !r.Asks {
 				t.Fatalf("%s does not ask", r.Key)
+			}
+			for _, p := range r.Problems { // what is wrong is found where it is written
+				if p.Field == "exposure" {
+					t.Fatalf("%s %v gives a wish that is not valid: %s", r.Key, svc.Annotations, p.Message)
+				}
 			}
 			if r.Wish == nil {
 				if len(r.Problems) == 0 {
@@ -115,10 +127,67 @@ func drawService(t *rapid.T) *corev1.Service {
 	class := LoadBalancerClass
 	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web", UID: "u"}, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, LoadBalancerClass: &class}}
 	for i := range rapid.IntRange(1, 5).Draw(t, "ports") {
-		svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Name: fmt.Sprintf("p%d", i), Port: int32(80 + i), NodePort: int32(30000 + i),
-			Protocol: rapid.SampledFrom([]corev1.Protocol{"", "TCP", "UDP"}).Draw(t, "protocol")})
+		p := corev1.ServicePort{Name: fmt.Sprintf("p%d", i), Port: int32(80 + i), NodePort: int32(30000 + i),
+			Protocol: rapid.SampledFrom([]corev1.Protocol{"", "TCP", "UDP", "SCTP"}).Draw(t, "protocol")}
+		if application := rapid.SampledFrom([]string{"", "http", "https"}).Draw(t, "application"); application != "" {
+			p.AppProtocol = &application
+		}
+		svc.Spec.Ports = append(svc.Spec.Ports, p)
 	}
+	if rapid.Bool().Draw(t, "affinity") {
+		seconds := rapid.Int32Range(1, 86400).Draw(t, "seconds")
+		svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+		svc.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: &seconds}}
+	}
+	if rapid.Bool().Draw(t, "local") {
+		svc.Spec.ExternalTrafficPolicy, svc.Spec.HealthCheckNodePort = corev1.ServiceExternalTrafficPolicyLocal, 31999
+	}
+	svc.Spec.IPFamilies = rapid.SampledFrom([][]corev1.IPFamily{nil, {"IPv4"}, {"IPv6"}, {"IPv6", "IPv4"}}).Draw(t, "families")
 	return svc
+}
+
+// drawEndpoints are up to three slices of a Service, with pods that may be in several.
+func drawEndpoints(t *rapid.T, svc *corev1.Service) map[string][]*discoveryv1.EndpointSlice {
+	maybe := func(what string) *bool {
+		return rapid.SampledFrom([]*bool{nil, new(true), new(false)}).Draw(t, what)
+	}
+	var out []*discoveryv1.EndpointSlice
+	for range rapid.IntRange(0, 3).Draw(t, "slices") {
+		s := &discoveryv1.EndpointSlice{AddressType: discoveryv1.AddressTypeIPv4}
+		for _, p := range svc.Spec.Ports {
+			s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: new(p.Name), Protocol: new(protocolOf(&p)), Port: new(int32(8080))})
+		}
+		for range rapid.IntRange(0, 4).Draw(t, "pods") {
+			i := rapid.IntRange(1, 6).Draw(t, "pod")
+			s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{fmt.Sprintf("10.1.0.%d", i)}, NodeName: new(fmt.Sprintf("n%d", i%3)), TargetRef: &corev1.ObjectReference{Name: fmt.Sprintf("pod-%d", i)},
+				Conditions: discoveryv1.EndpointConditions{Ready: maybe("ready"), Serving: maybe("serving"), Terminating: maybe("terminating")}})
+		}
+		out = append(out, s)
+	}
+	return map[string][]*discoveryv1.EndpointSlice{svc.Name: out}
+}
+
+// likely are values of which most annotations take some.
+var likely = []string{"true", "false", "1", "9", "-1", "0", "10.0.0.0/8", "192.0.2.7", "web", "81=web", "81=HTTP,82=TERMINATED_HTTPS", "80=TERMINATED_HTTPS", "p1=v2,v1", "v2", "none",
+	"HTTP", "PING", "UDP-CONNECT", "81=HTTP", "/ready", "200-299", "GET", "a.example.org", "X-Forwarded-For", "81=X-Forwarded-For", "https://keys.example.org/v1/secrets/1", "81=https://keys.example.org/v1/secrets/1",
+	"source-ip", "http-cookie", "app-cookie:a", "81=http-cookie", "pods", "nodes-with-pods", "pool=edge", "SOURCE_IP", "IPv6,IPv4", "TLSv1.3", "AES128-SHA", "edge", "~x", "a,b"}
+
+// drawAnnotations adds some of those that are read on a kind.
+func drawAnnotations(t *rapid.T, kind string, to map[string]string) map[string]string {
+	var names []string
+	for _, a := range Annotations {
+		if slices.Contains(a.Kinds, kind) && a.Peer != Kubernetes {
+			names = append(names, a.Name)
+		}
+	}
+	drawn := rapid.MapOfN(rapid.SampledFrom(append(names, Prefix+"x")), rapid.OneOf(rapid.SampledFrom(likely), rapid.SampledFrom(likely), rapid.String()), 0, 5).Draw(t, "annotations")
+	if to == nil {
+		to = map[string]string{}
+	}
+	for name, value := range drawn {
+		to[name] = value
+	}
+	return to
 }
 
 func drawIngress(t *rapid.T) *networkingv1.Ingress {
