@@ -84,9 +84,7 @@ func (s *stakes) add(scope string, what What, subject, value string) {
 
 // group adds what a member of a group has in common with the others. All must
 // say the same of the load balancer, as to say nothing is a choice there, too:
-// the executor's. [compose] holds them to the same.
-//
-// [compose]: drawbridge.dev/services/executor/compose
+// the executor's. Package compose of the executor holds them to the same.
 func (s *stakes) group(r row, e events.Exposure) {
 	scope, p, f := groupScope(r.cloud, e.Group), e.Placement, e.FloatingIP
 	s.add(scope, WhatNamespace, e.Key.Namespace, e.Key.Cluster)
