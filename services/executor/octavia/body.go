@@ -10,16 +10,18 @@ import (
 // Minor versions of Octavia's API 2 that brought a field (octavia API version
 // history). Octavia refuses a body with a field that is newer than it is.
 const (
-	flavorsMinor        = 6
-	backendTLSMinor     = 8
-	redirectCodeMinor   = 9
-	domainNameMinor     = 10
-	allowedCIDRsMinor   = 12
-	zonesMinor          = 14
-	ciphersMinor        = 15
-	tlsVersionsMinor    = 17
-	additionalVIPsMinor = 26
-	hstsMinor           = 27
+	flavorsMinor         = 6
+	backendTLSMinor      = 8
+	redirectCodeMinor    = 9
+	domainNameMinor      = 10
+	allowedCIDRsMinor    = 12
+	zonesMinor           = 14
+	ciphersMinor         = 15
+	tlsVersionsMinor     = 17
+	poolTLSVersionsMinor = 18
+	poolALPNMinor        = 24
+	additionalVIPsMinor  = 26
+	hstsMinor            = 27
 )
 
 // object is a body, or a part of one, in the words of the API. It serves where
@@ -83,6 +85,11 @@ func (b bodies) vip(o object, v loadbalancer.VIP) {
 
 func (b bodies) wholePool(p loadbalancer.Pool) object {
 	o := b.pool(p)
+	if p.TLS { // Octavia 11 answers 500 to a nested pool that does not say these: they are left to the operator
+		o.setIf(b.minor >= ciphersMinor, "tls_ciphers", nil)
+		o.setIf(b.minor >= poolTLSVersionsMinor, "tls_versions", nil)
+		o.setIf(b.minor >= poolALPNMinor, "alpn_protocols", nil)
+	}
 	var members []object
 	for _, m := range p.Members {
 		members = append(members, b.newMember(m))

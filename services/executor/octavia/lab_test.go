@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +23,8 @@ import (
 	"drawbridge.dev/services/executor/octavia"
 	"drawbridge.dev/services/executor/plan"
 	"drawbridge.dev/services/internal/seal"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // materials are certificates by their digest.
@@ -156,20 +160,184 @@ func (l *lab) secret(host string, withRSA bool) (name, ref string) {
 	return name, r.ID
 }
 
+// same compares what stands with what was sent, as a plan would.
+func (l *lab) same(what string, got, want any) {
+	l.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		l.Errorf("%s: -sent +stands:\n%s", what, diff)
+	}
+}
+
 // TestLabTLS ends TLS on the real Octavia: it takes the form that certificates
 // are stored in, and they are exchanged without a moment that has none.
 func TestLabTLS(t *testing.T) {
 	l := startLab(t)
+	if !l.HasKeyManager() {
+		t.Fatal("the lab has no key manager")
+	}
 	first, firstRef := l.secret("a.example.org", true)
 	second, secondRef := l.secret("b.example.org", false)
 	again, err := l.Apply(t.Context(), plan.CreateSecret{Name: first, Digest: first[len(l.owner.SecretPrefix()):]})
 	if err != nil || again.ID != firstRef {
 		t.Errorf("created twice: %v, %v", again, err)
 	}
+	want := loadbalancer.Listener{Name: "https", Protocol: "TERMINATED_HTTPS", Port: 443, DefaultPool: "p", Certificates: []string{first, second},
+		TLSVersions: []string{"TLSv1.3"}, Headers: []string{"X-Forwarded-For", "X-Forwarded-Proto"}, AllowedCIDRs: []string{"10.0.0.0/8"},
+		Timeouts:        loadbalancer.Timeouts{ClientData: ptr(1000), MemberConnect: ptr(2000), MemberData: ptr(3000), TCPInspect: ptr(4000)},
+		ConnectionLimit: ptr(100)}
 	begin := time.Now()
 	lb := l.step("", plan.CreateLoadBalancer{Whole: true, Refs: map[string]string{first: firstRef, second: secondRef}, LoadBalancer: loadbalancer.LoadBalancer{
-		Name: l.owner.Name(), Tags: l.owner.Tags(), VIP: loadbalancer.VIP{SubnetID: l.subnet},
-		Listeners: []loadbalancer.Listener{{Name: "https", Protocol: "TERMINATED_HTTPS", Port: 443, DefaultPool: "p", Certificates: []string{first, second}}},
-		Pools:     []loadbalancer.Pool{{Name: "p", Protocol: "HTTP", Algorithm: "ROUND_ROBIN"}}}})
-	t.Logf("created whole with TLS in %.1f s: %+v", time.Since(begin).Seconds(), lb.Listeners[0])
+		Name: l.owner.Name(), Tags: l.owner.Tags(), VIP: loadbalancer.VIP{SubnetID: l.subnet}, Listeners: []loadbalancer.Listener{want},
+		Pools: []loadbalancer.Pool{{Name: "p", Protocol: "HTTP", Algorithm: "ROUND_ROBIN"}}}})
+	t.Logf("created whole with TLS in %.1f s", time.Since(begin).Seconds())
+	have := lb.Listeners[0]
+	l.same("certificates", have.Certificates, want.Certificates)
+	l.same("references", have.Refs, []string{firstRef, secondRef})
+	l.same("versions", have.TLSVersions, want.TLSVersions)
+	l.same("headers", have.Headers, want.Headers)
+	l.same("sources", have.AllowedCIDRs, want.AllowedCIDRs)
+	l.same("timeouts", have.Timeouts, want.Timeouts)
+	l.same("limit", have.ConnectionLimit, want.ConnectionLimit)
+	l.same("tags", have.Tags, slices.Sorted(slices.Values(want.SetTags())))
+
+	third, thirdRef := l.secret("c.example.org", true)
+	want.Certificates = []string{third, second}
+	want.TLSVersions, want.Headers, want.AllowedCIDRs, want.Timeouts, want.ConnectionLimit = nil, nil, nil, loadbalancer.Timeouts{}, nil
+	begin = time.Now()
+	lb = l.step(lb.ID, plan.UpdateListener{ID: have.ID, Listener: want, DefaultPoolID: have.DefaultPoolID, Refs: []string{thirdRef, secondRef}, Tags: []string{"other"},
+		Reset: []string{loadbalancer.ClientData, loadbalancer.MemberConnect, loadbalancer.MemberData, loadbalancer.TCPInspect, loadbalancer.ConnectionLimit, loadbalancer.TLSVersions, loadbalancer.TLSCiphers}})
+	t.Logf("certificate exchanged in %.1f s", time.Since(begin).Seconds())
+	have = lb.Listeners[0]
+	l.same("certificates after rotation", have.Certificates, want.Certificates)
+	l.same("versions given back", have.TLSVersions, []string{"TLSv1.2", "TLSv1.3"})
+	l.same("headers gone", have.Headers, []string(nil))
+	l.same("sources gone", have.AllowedCIDRs, []string(nil))
+	l.same("timeouts given back", have.Timeouts, loadbalancer.Timeouts{ClientData: ptr(50000), MemberConnect: ptr(5000), MemberData: ptr(50000), TCPInspect: ptr(0)})
+	l.same("limit given back", have.ConnectionLimit, ptr(-1))
+	l.same("tags", have.Tags, []string{"other"})
+	if _, err := l.Apply(t.Context(), plan.DeleteSecret{Ref: firstRef, Name: first}); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Apply(t.Context(), plan.DeleteSecret{Ref: firstRef, Name: first}); err != nil {
+		t.Errorf("deleted twice: %v", err)
+	}
+	l.same("secrets", must(l.Secrets(t.Context(), l.owner)), []plan.Secret{{Ref: secondRef, Name: second}, {Ref: thirdRef, Name: third}})
+
+	// A process that knows nothing reads the same names.
+	fresh := startLab(t)
+	l.same("certificates as another reads them", must(fresh.Read(t.Context(), lb.ID)).Listeners[0].Certificates, want.Certificates)
+	// One that is deleted behind our back is called by its reference. Octavia 11
+	// cannot delete a load balancer any more that refers to it (it stays
+	// PENDING_DELETE), but the listener alone it can.
+	if _, err := fresh.Apply(t.Context(), plan.DeleteSecret{Ref: thirdRef, Name: third}); err != nil {
+		t.Fatal(err)
+	}
+	l.same("secrets", must(l.Secrets(t.Context(), l.owner)), []plan.Secret{{Ref: secondRef, Name: second}})
+	lb = must(l.Read(t.Context(), lb.ID))
+	l.same("certificates of which one is lost", lb.Listeners[0].Certificates, []string{thirdRef, second})
+	if lb = l.step(lb.ID, plan.DeleteListener{ID: lb.Listeners[0].ID}); len(lb.Listeners) != 0 {
+		t.Errorf("the listener stands: %+v", lb.Listeners)
+	}
+}
+
+// TestLabKinds makes on the real Octavia what else an exposure can ask for, and
+// reads back what was sent.
+func TestLabKinds(t *testing.T) {
+	l := startLab(t)
+	d := loadbalancer.LoadBalancer{Name: l.owner.Name(), Tags: l.owner.Tags(), VIP: loadbalancer.VIP{SubnetID: l.subnet, Address: "10.20.0.177"},
+		AdditionalVIPs: []loadbalancer.VIP{{SubnetID: l.subnet6}},
+		Listeners: []loadbalancer.Listener{
+			{Name: "SCTP-9", Protocol: "SCTP", Port: 9, DefaultPool: "s"}, {Name: "UDP-9", Protocol: "UDP", Port: 9, DefaultPool: "u"},
+			{Name: "HTTP-80", Protocol: "HTTP", Port: 80, DefaultPool: "h", Policies: []loadbalancer.Policy{
+				{Name: "away", Action: "REDIRECT_PREFIX", Redirect: "https://a.example.org", Code: 308, Rules: []loadbalancer.Rule{
+					{Type: "HOST_NAME", Compare: "EQUAL_TO", Value: "a.example.org"}, {Type: "PATH", Compare: "STARTS_WITH", Value: "/x", Invert: true}}}}}},
+		Pools: []loadbalancer.Pool{
+			{Name: "h", Protocol: "PROXYV2", TLS: true, Algorithm: "SOURCE_IP", Persistence: &loadbalancer.Persistence{Type: "APP_COOKIE", Cookie: "id"},
+				Members: []loadbalancer.Member{{Name: "n1", Address: "10.20.0.201", Port: 80, Weight: 1, SubnetID: l.subnet, MonitorPort: 81}, {Name: "n2", Address: "10.20.0.202", Port: 80, Weight: 1}},
+				Monitor: &loadbalancer.Monitor{Type: "HTTPS", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 4, Method: "HEAD", Path: "/h", Codes: "200,204", Host: "h.example.org"}},
+			{Name: "s", Protocol: "SCTP", Algorithm: "LEAST_CONNECTIONS", Persistence: &loadbalancer.Persistence{Type: "SOURCE_IP", Timeout: 60},
+				Monitor: &loadbalancer.Monitor{Type: "SCTP", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3}},
+			{Name: "u", Protocol: "UDP", Algorithm: "ROUND_ROBIN", Persistence: &loadbalancer.Persistence{Type: "SOURCE_IP"},
+				Monitor: &loadbalancer.Monitor{Type: "UDP-CONNECT", Delay: 5, Timeout: 3, MaxRetries: 2, MaxRetriesDown: 3}},
+		}}
+	lb := l.step("", plan.CreateLoadBalancer{LoadBalancer: d, Whole: true})
+	byName := func(name string) plan.Pool {
+		for _, p := range lb.Pools {
+			if p.Name == name {
+				return p
+			}
+		}
+		t.Fatalf("no pool %q", name)
+		return plan.Pool{}
+	}
+	check := func(what string, want loadbalancer.Pool) {
+		t.Helper()
+		p := byName(want.Name)
+		got := loadbalancer.Pool{Name: p.Name, Protocol: p.Protocol, TLS: p.TLS, Algorithm: p.Algorithm, Persistence: p.Persistence}
+		for _, m := range p.Members {
+			got.Members = append(got.Members, m.Member)
+			if age := time.Since(m.UpdatedAt); m.Foreign || age < -time.Minute || age > 10*time.Minute {
+				t.Errorf("member is %+v", m)
+			}
+		}
+		slices.SortFunc(got.Members, func(a, b loadbalancer.Member) int { return strings.Compare(a.Name, b.Name) })
+		if p.Monitor != nil {
+			got.Monitor = &p.Monitor.Monitor
+		}
+		l.same(what, got, want)
+	}
+	for _, p := range d.Pools {
+		check("pool created", p)
+	}
+	l.same("address", lb.Address, d.VIP.Address)
+	if len(lb.AdditionalVIPs) != 1 || lb.AdditionalVIPs[0].SubnetID != l.subnet6 || lb.AdditionalVIPs[0].Address == "" {
+		t.Errorf("additional VIPs are %+v", lb.AdditionalVIPs)
+	}
+	i := slices.IndexFunc(lb.Listeners, func(x plan.Listener) bool { return x.Protocol == "HTTP" })
+	away := lb.Listeners[i].Policies[0]
+	l.same("redirect", []any{away.Action, away.Redirect, away.Code, away.PoolID}, []any{"REDIRECT_PREFIX", "https://a.example.org", 308, ""})
+	var rules []loadbalancer.Rule
+	for _, r := range away.Rules {
+		rules = append(rules, r.Rule)
+	}
+	slices.SortFunc(rules, func(a, b loadbalancer.Rule) int { return strings.Compare(a.Type, b.Type) })
+	l.same("rules", rules, d.Listeners[2].Policies[0].Rules)
+
+	// The redirect becomes a pool's, and back.
+	lb = l.step(lb.ID, plan.UpdatePolicy{ID: away.ID, Policy: loadbalancer.Policy{Name: "away", Pool: "h"}, PoolID: byName("h").ID, Position: 1})
+	got := lb.Listeners[slices.IndexFunc(lb.Listeners, func(x plan.Listener) bool { return x.Protocol == "HTTP" })].Policies[0]
+	l.same("policy of a pool", []any{got.Action, got.Redirect, got.Code, got.PoolID}, []any{"REDIRECT_TO_POOL", "", 0, byName("h").ID})
+	lb = l.step(lb.ID, plan.UpdatePolicy{ID: away.ID, Policy: d.Listeners[2].Policies[0], Position: 1})
+	got = lb.Listeners[slices.IndexFunc(lb.Listeners, func(x plan.Listener) bool { return x.Protocol == "HTTP" })].Policies[0]
+	l.same("redirect again", []any{got.Action, got.Redirect, got.Code, got.PoolID}, []any{"REDIRECT_PREFIX", "https://a.example.org", 308, ""})
+
+	// Everything that can be taken back is.
+	h := d.Pools[0]
+	h.TLS, h.Algorithm, h.Persistence = false, "ROUND_ROBIN", nil
+	lb = l.step(lb.ID, plan.UpdatePool{ID: byName("h").ID, Pool: h})
+	check("pool updated", h)
+	h.Persistence = &loadbalancer.Persistence{Type: "HTTP_COOKIE"}
+	lb = l.step(lb.ID, plan.UpdatePool{ID: byName("h").ID, Pool: h})
+	check("persistence again", h)
+	h.Persistence = &loadbalancer.Persistence{Type: "SOURCE_IP"}
+	lb = l.step(lb.ID, plan.UpdatePool{ID: byName("h").ID, Pool: h})
+	check("persistence of another kind", h)
+	h.Members[0].MonitorPort, h.Members[0].Weight = 0, 0
+	lb = l.step(lb.ID, plan.SetMembers{PoolID: byName("h").ID, Members: h.Members})
+	check("members drained", h)
+	m := &loadbalancer.Monitor{Type: "HTTPS", Delay: 6, Timeout: 4, MaxRetries: 3, MaxRetriesDown: 3, Method: "GET", Path: "/", Codes: "200"}
+	h.Monitor = m
+	lb = l.step(lb.ID, plan.UpdateMonitor{ID: byName("h").Monitor.ID, Monitor: loadbalancer.Monitor{Type: "HTTPS", Delay: 6, Timeout: 4, MaxRetries: 3, MaxRetriesDown: 3}})
+	check("monitor by default", h)
+	h.Monitor.Host = "again.example.org"
+	lb = l.step(lb.ID, plan.UpdateMonitor{ID: byName("h").Monitor.ID, Monitor: *h.Monitor})
+	check("monitor with a host", h)
+	s := d.Pools[1]
+	s.Persistence = nil
+	lb = l.step(lb.ID, plan.UpdatePool{ID: byName("s").ID, Pool: s})
+	check("SCTP pool", s)
+	lb = l.step(lb.ID, plan.SetMembers{PoolID: byName("h").ID})
+	if p := byName("h"); len(p.Members) != 0 {
+		t.Errorf("members are %+v", p.Members)
+	}
 }

@@ -1,0 +1,30 @@
+package octavia
+
+import (
+	"context"
+	"slices"
+
+	"drawbridge.dev/services/executor/loadbalancer"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/listeners"
+)
+
+// Guests are the tags of the fleet's listeners on load balancers that another
+// made, by the load balancer's id, in one list call. Those on the fleet's own
+// carry no tag that says whose they are.
+func (c *Client) Guests(ctx context.Context, fleet string) (map[string][]string, error) {
+	tag := loadbalancer.FleetTag + fleet
+	found, err := all(ctx, listeners.List(c.lb, listeners.ListOpts{Tags: []string{tag}}), listeners.ExtractListeners)
+	if err != nil {
+		return nil, classify("list the listeners of fleet "+fleet, err)
+	}
+	out := map[string][]string{}
+	for _, l := range found {
+		if !c.own(l.ProjectID) || !slices.Contains(l.Tags, tag) {
+			continue
+		}
+		for _, lb := range l.Loadbalancers {
+			out[lb.ID] = append(out[lb.ID], l.Tags...)
+		}
+	}
+	return out, nil
+}
