@@ -45,7 +45,7 @@ func TestConverges(t *testing.T) {
 	})
 }
 
-func converge(t *rapid.T, c *octavia, most int) {
+func converge(t rapid.TB, c *octavia, most int) {
 	taken := map[string]bool{}
 	o := c.observe()
 	for range most {

@@ -214,7 +214,17 @@ func (s CreateListener) Describe() string { return fmt.Sprintf("create listener 
 
 // Describe implements [Step].
 func (s UpdateListener) Describe() string {
-	return fmt.Sprintf("update listener %q: default pool %q, allowed CIDRs %v", s.Listener.Name, s.Listener.DefaultPool, s.Listener.AllowedCIDRs)
+	text := fmt.Sprintf("update listener %q: default pool %q, allowed CIDRs %v", s.Listener.Name, s.Listener.DefaultPool, s.Listener.AllowedCIDRs)
+	if n := len(s.Listener.Certificates); n > 0 {
+		text += fmt.Sprintf(", %d certificates", n)
+	}
+	if set := s.Listener.Set(); len(set) > 0 {
+		text += fmt.Sprintf(", sets %v", set)
+	}
+	if len(s.Reset) > 0 {
+		text += fmt.Sprintf(", gives back %v", s.Reset)
+	}
+	return text
 }
 
 // Describe implements [Step].

@@ -19,7 +19,8 @@ func wish(t *rapid.T) *loadbalancer.LoadBalancer {
 	if rapid.IntRange(0, 5).Draw(t, "absent") == 0 {
 		return nil
 	}
-	lb := &loadbalancer.LoadBalancer{Name: "lb", Tags: append(owner.Tags(), oneOf(t, "tags", nil, []string{"cost=1"}, []string{loadbalancer.KeepTag})...),
+	lb := &loadbalancer.LoadBalancer{Name: "lb", Tags: append(owner.Tags(), oneOf(t, "tags", nil, []string{"cost=1"}, []string{loadbalancer.KeepTag},
+		[]string{loadbalancer.MemberTag + "a"}, []string{loadbalancer.MemberTag + "a", loadbalancer.MemberTag + "b"})...),
 		FloatingIPDescription: owner.Description(), Description: oneOf(t, "description", "", "x"),
 		FloatingNetworkID: oneOf(t, "floating network", "", "ext"), FlavorID: "small"}
 	lb.KeepFloatingIP = slices.Contains(lb.Tags, loadbalancer.KeepTag)
