@@ -42,7 +42,7 @@
 // services, nodes, namespaces, ingresses, ingressclasses, endpointslices and
 // secrets; patch of services/status and ingresses/status; create, get and patch
 // of events. Of Secrets the metadata alone are watched, and those fetched that an
-// object names for TLS; with tls-secrets false no right to them is needed.
+// object names for TLS; without seal-keys no right to them is needed.
 //
 // # Memory
 //

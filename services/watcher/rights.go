@@ -3,7 +3,7 @@ package watcher
 import rbacv1 "k8s.io/api/rbac/v1"
 
 // Rights are the least that a watcher needs on an API server, as rules of a
-// ClusterRole. With tls-secrets false it needs none to secrets; where no object
+// ClusterRole. Without seal-keys it needs none to secrets; where no object
 // sends to pods, none to endpointslices.
 func Rights() []rbacv1.PolicyRule {
 	read := []string{"get", "list", "watch"}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"drawbridge.dev/services/executor"
 	"drawbridge.dev/services/internal/bus"
 	"drawbridge.dev/services/internal/listen"
+	"drawbridge.dev/services/internal/seal"
 	"drawbridge.dev/services/policy"
 	"drawbridge.dev/services/watcher"
 )
@@ -81,6 +83,11 @@ func (c config) complete(run []string) (config, error) {
 		}
 		c.Executor.TrustedKeys = []string{key}
 	}
+	if slices.Contains(run, "watcher") && slices.Contains(run, "executor") {
+		if err := c.shareSeal(); err != nil {
+			return c, err
+		}
+	}
 	var errs []error
 	for _, s := range []struct {
 		name string
@@ -94,6 +101,29 @@ func (c config) complete(run []string) (config, error) {
 		errs = append(errs, errors.New("nats.url: a process that runs only some of the services needs the NATS server that the others use"))
 	}
 	return c, errors.Join(errs...)
+}
+
+// shareSeal has the watcher seal certificates to the key of the executor beside
+// it. Where neither has one, it is made in the data folder.
+func (c *config) shareSeal() error {
+	made := c.Executor.SealSeedFile == ""
+	if made && len(c.Watcher.SealKeys) > 0 {
+		return nil
+	}
+	if made {
+		c.Executor.SealSeedFile = filepath.Join(c.Data, "seal.nk")
+	}
+	if c.Watcher.SealKeys[c.Executor.Cloud] != "" {
+		return nil
+	}
+	_, public, err := seal.ReadSeed(c.Executor.SealSeedFile, made)
+	if err != nil {
+		return fmt.Errorf("executor.seal-seed-file: %w", err)
+	}
+	keys := map[string]string{c.Executor.Cloud: public}
+	maps.Copy(keys, c.Watcher.SealKeys)
+	c.Watcher.SealKeys = keys
+	return nil
 }
 
 // parseTargets reads --target: all, or a comma-separated choice.

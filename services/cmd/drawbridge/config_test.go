@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"drawbridge.dev/services/internal/seal"
 	"drawbridge.dev/services/policy"
 )
 
@@ -136,5 +137,51 @@ func TestDataFolder(t *testing.T) {
 	cfg.Data = filepath.Join(write(t, filepath.Join(t.TempDir(), "file"), ""), "data")
 	if err := cfg.makeData(targets); err == nil || !strings.Contains(err.Error(), "data folder") {
 		t.Errorf("a folder below a file: %v", err)
+	}
+}
+
+func TestCompleteSeal(t *testing.T) {
+	c := allInOne(t)
+	full, err := c.complete(targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, public, err := seal.ReadSeed(filepath.Join(c.Data, "seal.nk"), false)
+	if err != nil || full.Executor.SealSeedFile != filepath.Join(c.Data, "seal.nk") || !cmp.Equal(full.Watcher.SealKeys, map[string]string{"default": public}) {
+		t.Errorf("the watcher seals to %q, the executor opens with %q, %v", full.Watcher.SealKeys, full.Executor.SealSeedFile, err)
+	}
+	if info, err := os.Stat(full.Executor.SealSeedFile); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the seed: %v, %v; want it made with mode 0600", info, err)
+	}
+	if again, err := c.complete(targets); err != nil || !cmp.Equal(again.Watcher.SealKeys, full.Watcher.SealKeys) {
+		t.Errorf("a restart has another key: %q, %v", again.Watcher.SealKeys, err)
+	}
+	for name, tt := range map[string]struct {
+		file string
+		keys map[string]string
+		want map[string]string
+		err  string
+	}{
+		"a file that is there":      {full.Executor.SealSeedFile, nil, map[string]string{"default": public}, ""},
+		"a file that is not there":  {filepath.Join(c.Data, "other.nk"), nil, nil, "executor.seal-seed-file"},
+		"keys alone":                {"", map[string]string{"other": public}, map[string]string{"other": public}, ""},
+		"keys of other clouds, too": {full.Executor.SealSeedFile, map[string]string{"other": public}, map[string]string{"default": public, "other": public}, ""},
+		"no key":                    {full.Executor.SealSeedFile, map[string]string{"default": "x"}, nil, "seal-keys"},
+	} {
+		d := c
+		d.Executor.SealSeedFile, d.Watcher.SealKeys = tt.file, tt.keys
+		got, err := d.complete(targets)
+		if tt.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%s: %v; want %q", name, err, tt.err)
+			}
+			continue
+		}
+		if err != nil || !cmp.Equal(got.Watcher.SealKeys, tt.want) {
+			t.Errorf("%s: %q, %v; want %q", name, got.Watcher.SealKeys, err, tt.want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, "other.nk")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the seed file that is configured: %v; want it left alone", err)
 	}
 }
