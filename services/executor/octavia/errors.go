@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ const (
 	Busy                   // the load balancer is at work: wait until it has settled
 	Stale                  // what was read is not true any more: look again
 	Gone                   // it is not there (any more)
-	Quota                  // a quota is met: somebody must raise it or free something
+	Quota                  // a quota is met, or addresses are taken: somebody must raise it or free something
 	Permanent              // the request is refused: the same one always will be
 )
 
@@ -45,8 +46,8 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text = fmt.Sprintf("%d: %s", e.Status, text)
 	}
-	if e.Class == Quota {
-		text += " (raise the quota of the project, or delete what is not needed)"
+	if h := e.hint(); h != "" {
+		text += " (" + h + ")"
 	}
 	return e.Op + ": " + text
 }
@@ -95,23 +96,51 @@ func classify(op string, err error) error {
 	if s, err := strconv.Atoi(code.ResponseHeader.Get("Retry-After")); err == nil {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
-	text := strings.ToLower(e.Message)
-	quota := strings.Contains(text, "quota")
-	switch {
-	case e.Status == http.StatusNotFound:
-		e.Class = Gone
-	case e.Status == http.StatusForbidden && quota, e.Status == http.StatusConflict && quota, e.Status == http.StatusRequestEntityTooLarge && quota:
-		e.Class = Quota
-	case e.Status == http.StatusConflict && (strings.Contains(text, "immutable") || strings.Contains(text, "invalid state") || strings.Contains(text, "pending")):
-		e.Class = Busy
-	case e.Status == http.StatusConflict, e.Status == http.StatusPreconditionFailed:
-		e.Class = Stale
-	case e.Status == http.StatusUnauthorized, e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
-		e.Class = Retry
-	case e.Status == http.StatusNotImplemented, e.Status >= 400 && e.Status < 500:
-		e.Class = Permanent
-	}
+	e.Class = classOf(e.Status, strings.ToLower(e.Message))
 	return e
+}
+
+func classOf(status int, text string) Class {
+	says := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+	}
+	switch {
+	case status == http.StatusNotFound:
+		return Gone
+	case says("quota") && (status == http.StatusForbidden || status == http.StatusConflict || status == http.StatusRequestEntityTooLarge):
+		return Quota
+	case says("already allocated in subnet", "no more ip addresses"): // Octavia passes Neutron's 409 on as 500
+		return Quota
+	case status == http.StatusInternalServerError && says("is not a valid ip for the specified subnet"):
+		return Permanent
+	case status == http.StatusBadRequest && says("could not retrieve certificate"): // a secret that is not there any more
+		return Stale
+	case status == http.StatusConflict && says("immutable", "invalid state", "pending"):
+		return Busy
+	case status == http.StatusConflict, status == http.StatusPreconditionFailed:
+		return Stale
+	case status == http.StatusUnauthorized, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
+		return Retry
+	case status == http.StatusNotImplemented, status >= 400 && status < 500:
+		return Permanent
+	}
+	return Retry
+}
+
+// hint is what a person can do about a refusal.
+func (e *Error) hint() string {
+	text := strings.ToLower(e.Message)
+	switch {
+	case strings.Contains(text, "already allocated in subnet"):
+		return "ask for another address, or free it"
+	case strings.Contains(text, "no more ip addresses"):
+		return "free addresses of the network, or give it another subnet"
+	case e.Class == Quota:
+		return "raise the quota of the project, or delete what is not needed"
+	case e.Status == http.StatusNotImplemented:
+		return "the driver of the load balancer lacks it: leave it out, or use another provider or flavor"
+	}
+	return ""
 }
 
 // message is what the services say in their several shapes of an error body.
@@ -133,6 +162,7 @@ func message(body []byte) string {
 			neutron.Message = string(b.Neutron)
 		}
 		if text := cmp.Or(b.Fault, neutron.Message, b.Error.Message, b.Desc, b.Title); text != "" {
+			text, _, _ = strings.Cut(text, "\nNeutron server returns request_ids") // what Octavia passes on
 			return text
 		}
 	}
