@@ -14,6 +14,7 @@ import (
 //	GET, POST, DELETE /sandbox/faults     the faults; add one (a Fault); clear
 //	GET, DELETE       /sandbox/calls      the calls so far; forget them
 //	GET               /sandbox/endpoints  where traffic is taken (Endpoint)
+//	GET               /sandbox/broken     listeners whose certificates are gone (BrokenReference)
 //	PUT               /sandbox/status     {"kind","id","status"}: force one
 //	PUT               /sandbox/pending    {"seconds"}: length of PENDING states
 //	DELETE            /sandbox/tokens     revoke all
@@ -47,6 +48,8 @@ func (c *Cloud) adminCall(req *http.Request) (any, error) {
 		return c.Calls(), nil
 	case "GET /sandbox/endpoints":
 		return c.Endpoints(), nil
+	case "GET /sandbox/broken":
+		return c.BrokenReferences(), nil
 	case "PUT /sandbox/status":
 		var in struct{ Kind, ID, Status string }
 		if err := readJSON(req, &in); err != nil {

@@ -1,5 +1,7 @@
 package sandbox
 
+import "slices"
+
 // flavor is an Octavia flavor; the topology stands in its profile, which
 // users cannot read.
 type flavor struct {
@@ -38,6 +40,30 @@ func (c *Cloud) flavors(r *request) (int, any, error) {
 		return 0, nil, forbidden()
 	}
 	return 0, nil, wrongMethod(r)
+}
+
+// profiles are what the flavors stand for, which only administrators may see.
+func (c *Cloud) profiles(r *request) (int, any, error) {
+	if c.minor < 6 {
+		return 0, nil, pecanError(404, "Not Found", "")
+	}
+	if !slices.Contains(r.token.roles, roleAdmin) || r.method != "GET" {
+		return 0, nil, forbidden()
+	}
+	var all []object
+	for _, f := range c.state.Flavors {
+		topology := map[string]string{"single": "SINGLE", "ha": "ACTIVE_STANDBY"}[f.Name]
+		o := object{"id": f.Profile, "name": f.Name, "provider_name": amphora, "flavor_data": `{"loadbalancer_topology": "` + topology + `"}`}
+		if len(r.path) == 2 && r.path[1] == f.Profile {
+			return 200, object{"flavorprofile": o}, nil
+		}
+		all = append(all, o)
+	}
+	if len(r.path) == 2 {
+		return 0, nil, notFound("Flavor profile", r.path[1])
+	}
+	out, err := c.page(r, "flavorprofiles", all, []string{"id", "name", "provider_name"})
+	return 200, out, err
 }
 
 func (c *Cloud) providers(r *request) (int, any, error) {

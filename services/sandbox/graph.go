@@ -21,6 +21,11 @@ func (c *Cloud) createGraph(r *request, lb *loadBalancer, in map[string]any) err
 				return invalid("Pool definition for '%s' missing required attribute: %s", name, attr)
 			}
 		}
+		for _, attr := range []string{"tls_ciphers", "tls_versions", "alpn_protocols"} {
+			if _, given := in[attr]; in["tls_enabled"] == true && !given {
+				return broken("'%s'", attr) // a fault of Octavia 11: a nested pool with TLS has to name them, if only as null
+			}
+		}
 		if err := c.checkPoolTLS(r, in); err != nil {
 			return err
 		}

@@ -92,6 +92,8 @@ func (c *Cloud) octavia(r *request) (int, any, error) {
 		return c.policies(r)
 	case "flavors":
 		return c.flavors(r)
+	case "flavorprofiles":
+		return c.profiles(r)
 	case "providers":
 		return c.providers(r)
 	case "availabilityzones":

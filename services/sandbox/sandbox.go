@@ -1,6 +1,6 @@
 // Package sandbox is a cloud on loopback: Keystone v3, the subset of Octavia
-// v2 and of Neutron that load balancers need, over HTTP on one listener with a
-// path prefix for each service, as real clouds have it.
+// v2, Neutron and Barbican that load balancers need, over HTTP on one listener
+// with a path prefix for each service, as real clouds have it.
 //
 // It is held to the truth by e2e/conformance, which sends the same requests to
 // it and to a real Octavia 11 (API 2.26) and compares codes, words, states and
@@ -13,6 +13,32 @@
 // With DataPlane each VIP and each floating IP is a loopback address of its
 // own, and listeners are real sockets there that carry traffic (see Endpoint).
 // Where it may not open a port below 1024, it opens another one and says so.
+//
+// Traffic is HTTP, TLS with SNI, TCP and UDP, to members in the clear, by TLS
+// and with PROXY headers, as HAProxy carries it with Octavia's templates. It is
+// not HAProxy:
+//
+//   - There is no SCTP, because Go has none: its listeners are not open, and its
+//     monitors call every member good. PING asks only whether there is such a
+//     node.
+//   - Octavia's L7 rules about client certificates (SSL_*) never match.
+//   - Members are never spoken to by HTTP/2, and with the PROXY protocol each
+//     request has a connection of its own.
+//   - Sources that are not allowed see their connection closed; a real cloud
+//     drops their packets.
+//   - A listener that goes, or is switched off, ends its connections at once.
+//   - The suites of TLS 1.3 are Go's; of those of TLS 1.2, DHE is missing.
+//
+// It also has the faults of Octavia 11 that a client must live with, as they
+// were found on the real one: a whole create that is refused leaves the VIP's
+// port behind; a nested pool with TLS is a 500 unless it names three more
+// attributes; rules nested in a new policy are a 500; a certificate that is
+// deleted while a listener has it makes the next change of a pool, member,
+// monitor, and even a cascading delete, last for ever (BrokenReferences); sources (allowed_cidrs) on a load balancer with VIPs of two
+// families put it into ERROR.
+//
+// The provider ovn (Config.WithOVN) is its driver's refusals, from its source;
+// where it takes something, traffic goes as with amphora.
 //
 // Everything stands under one lock; a load balancer costs no goroutine while
 // nothing happens to it (with DataPlane: one per open port and monitor).

@@ -342,7 +342,7 @@ func TestReencryption(t *testing.T) {
 	cl := logIn(t, c, "sandbox")
 	data, _ := bundle(t, "a.example.org")
 	p := poolOf("p", "HTTP", object{"address": at.Addr().String(), "protocol_port": at.Port()})
-	p["tls_enabled"] = true
+	p["tls_enabled"], p["tls_ciphers"], p["tls_versions"], p["alpn_protocols"] = true, nil, nil, nil
 	p["healthmonitor"] = object{"type": "HTTP", "delay": 1, "timeout": 1, "max_retries": 1}
 	lb := cl.expose(object{"listeners": []object{{"protocol": "TERMINATED_HTTPS", "protocol_port": 8443, "default_tls_container_ref": cl.store(data), "default_pool": p}}})
 	front, _ := c.Endpoint(lb["id"].(string), 8443)

@@ -60,6 +60,7 @@ func TestWords(t *testing.T) {
 		status int
 		words  string // a part of the faultstring
 	}{
+		{"pool with TLS", "", p(object{"tls_enabled": true}), 500, "'tls_ciphers'"},
 		{"no JSON", "", "{nope", 400, "Request is not in valid JSON format"},
 		{"no body", "", nil, 400, `Missing argument: "load_balancer"`},
 		{"a list", "", "[]", 500, "'list' object has no attribute 'keys'"},
