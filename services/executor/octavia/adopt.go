@@ -14,7 +14,8 @@ import (
 
 // Adopt makes a load balancer that another made the owner's: it writes the
 // owner's tags beside those that are there, and the owner's description on the
-// floating IP of its VIP, and nothing else. What is written already is not
+// floating IP of its VIP, that first, so that nobody takes the address for
+// another's once the load balancer is ours; and nothing else. What is written already is not
 // written again. It answers what it wrote. What is somebody's is refused.
 func (c *Client) Adopt(ctx context.Context, o loadbalancer.Owner, id string) ([]string, error) {
 	op := "adopt load balancer " + id
@@ -42,12 +43,6 @@ func (c *Client) Adopt(ctx context.Context, o loadbalancer.Owner, id string) ([]
 			tags = append(tags, t)
 		}
 	}
-	if len(tags) != len(lb.Tags) {
-		if _, err := c.update(ctx, "loadbalancer", object{"tags": tags}, "loadbalancers", id); err != nil {
-			return nil, classify(op, err)
-		}
-		done = append(done, fmt.Sprintf("tags of load balancer %q: %s", lb.Name, strings.Join(tags[len(lb.Tags):], ", ")))
-	}
 	for _, f := range floating {
 		if f.Description == o.Description() {
 			continue
@@ -56,6 +51,12 @@ func (c *Client) Adopt(ctx context.Context, o loadbalancer.Owner, id string) ([]
 			return done, err
 		}
 		done = append(done, fmt.Sprintf("description of floating IP %s: %s", f.Address, o.Description()))
+	}
+	if len(tags) != len(lb.Tags) {
+		if _, err := c.update(ctx, "loadbalancer", object{"tags": tags}, "loadbalancers", id); err != nil {
+			return done, classify(op, err)
+		}
+		done = append(done, fmt.Sprintf("tags of load balancer %q: %s", lb.Name, strings.Join(tags[len(lb.Tags):], ", ")))
 	}
 	return done, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"drawbridge.dev/services/executor/loadbalancer"
+	"drawbridge.dev/services/executor/plan"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/listeners"
 )
 
@@ -27,4 +28,14 @@ func (c *Client) Guests(ctx context.Context, fleet string) (map[string][]string,
 		}
 	}
 	return out, nil
+}
+
+// Named are the load balancers of the project that have a name, or a tag that is it.
+func (c *Client) Named(ctx context.Context, name string) ([]plan.LoadBalancer, error) {
+	byTag, err := c.list(ctx, "find load balancers tagged "+name, query{tags: []string{name}})
+	if err != nil {
+		return nil, err
+	}
+	byName, err := c.list(ctx, "find load balancers named "+name, query{name: name})
+	return append(byTag, byName...), err
 }

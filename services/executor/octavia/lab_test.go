@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -25,6 +26,13 @@ import (
 	"drawbridge.dev/services/internal/seal"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/config"
+	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/portsecurity"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 )
 
 // materials are certificates by their digest.
@@ -94,6 +102,13 @@ func startLab(t *testing.T) *lab {
 // sweep removes all that carries the test's fleet.
 func (l *lab) sweep() {
 	ctx := context.Background()
+	for _, list := range must(l.AllFloatingIPs(ctx, l.owner.Fleet)) {
+		for _, f := range list {
+			if _, err := l.Apply(ctx, plan.DeleteFloatingIP{ID: f.ID}); err != nil {
+				l.Error(err)
+			}
+		}
+	}
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Second) {
 		left := must(l.Summaries(ctx, l.owner.Fleet))
 		for _, lb := range left {
@@ -340,4 +355,88 @@ func TestLabKinds(t *testing.T) {
 	if p := byName("h"); len(p.Members) != 0 {
 		t.Errorf("members are %+v", p.Members)
 	}
+}
+
+// neutron is the network service of a cloud, for what a test makes there itself.
+func neutron(t testing.TB, cloud, file string) *gophercloud.ServiceClient {
+	t.Helper()
+	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithCloudName(cloud), clouds.WithLocations(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := must(config.NewProviderClient(t.Context(), auth, config.WithTLSConfig(tlsConfig)))
+	return must(openstack.NewNetworkV2(provider, endpoint))
+}
+
+// node makes a port with an address, as an instance has, until the test ends.
+func node(t testing.TB, network *gophercloud.ServiceClient, networkID, subnetID, address string, secured bool) string {
+	t.Helper()
+	p := must(ports.Create(t.Context(), network, portsecurity.PortCreateOptsExt{PortSecurityEnabled: &secured,
+		CreateOptsBuilder: ports.CreateOpts{NetworkID: networkID, Name: "drawbridge-test-node", FixedIPs: []ports.IP{{SubnetID: subnetID, IPAddress: address}}}}).Extract())
+	t.Cleanup(func() {
+		if err := ports.Delete(context.Background(), network, p.ID).ExtractErr(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p.ID
+}
+
+// groupLife goes through the life of a security group on a cloud.
+func groupLife(t *testing.T, c *octavia.Client, owner loadbalancer.Owner, network *gophercloud.ServiceClient, networkID, subnetID string, addresses [3]string) {
+	sync := func(want *octavia.SecurityGroup, steps int) []string {
+		t.Helper()
+		var calls octavia.Calls
+		begin := time.Now()
+		done, err := c.SyncSecurityGroup(octavia.Count(t.Context(), &calls), owner, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(done) != steps || calls.Sum().Writes != steps {
+			t.Errorf("%d steps, %+v: %q", len(done), calls.Sum(), done)
+		}
+		t.Logf("%.1f s, %+v: %q", time.Since(begin).Seconds(), calls.Sum(), done)
+		return done
+	}
+	groupsOf := func(port string) []string {
+		t.Helper()
+		return must(ports.Get(t.Context(), network, port).Extract()).SecurityGroups
+	}
+	first, second := node(t, network, networkID, subnetID, addresses[0], true), node(t, network, networkID, subnetID, addresses[1], true)
+	node(t, network, networkID, subnetID, addresses[2], false) // takes no group
+	before := groupsOf(first)
+	source := netip.MustParsePrefix("10.20.0.0/24")
+	want := octavia.SecurityGroup{Addresses: []string{addresses[0], addresses[2]}, SubnetIDs: []string{subnetID}, Rules: []octavia.SecurityRule{
+		{Protocol: "tcp", Ports: octavia.PortRange{From: 80, To: 80}, Source: source}, {Protocol: "udp", Ports: octavia.PortRange{From: 53, To: 54}, Source: source}}}
+	sync(&want, 5) // group, tags, two rules, one port
+	sync(&want, 0)
+	all := must(c.SecurityGroups(t.Context(), owner.Fleet))[owner.Description()]
+	if len(all) != 1 {
+		t.Fatalf("groups are %v", all)
+	}
+	id := all[0]
+	if g := must(groups.Get(t.Context(), network, id).Extract()); g.Name != owner.Name() || !owner.Owns(g.Tags) {
+		t.Errorf("group is %+v", g)
+	}
+	if got := groupsOf(first); !slices.Contains(got, id) || len(got) != len(before)+1 {
+		t.Errorf("groups of the first port are %v, were %v", got, before)
+	}
+	want.Addresses = addresses[1:]
+	want.Rules = append(want.Rules[1:], octavia.SecurityRule{Protocol: "sctp", Ports: octavia.PortRange{From: 9, To: 9}, Source: source})
+	sync(&want, 4) // a rule and a port come, a port and a rule go
+	sync(&want, 0)
+	if a, b := groupsOf(first), groupsOf(second); !slices.Equal(a, before) || !slices.Contains(b, id) {
+		t.Errorf("groups are %v and %v", a, b)
+	}
+	sync(nil, 2)
+	sync(nil, 0)
+	if b := groupsOf(second); slices.Contains(b, id) {
+		t.Errorf("groups are %v", b)
+	}
+}
+
+// TestLabSecurityGroup: see [groupLife].
+func TestLabSecurityGroup(t *testing.T) {
+	l := startLab(t)
+	network := neutron(t, os.Getenv("DRAWBRIDGE_LAB_CLOUD"), os.Getenv("DRAWBRIDGE_LAB_CLOUDS"))
+	groupLife(t, l.Client, l.owner, network, os.Getenv("DRAWBRIDGE_LAB_K8S_NET_ID"), l.subnet, [3]string{"10.20.0.241", "10.20.0.242", "10.20.0.243"})
 }

@@ -13,16 +13,22 @@ import (
 	"github.com/gophercloud/gophercloud/v2/pagination"
 )
 
-// query is a list of load balancers by tags, all of which must be there, and of
-// just the fields that are asked for (Octavia API reference, "Filtering and
+// query is a list of load balancers by name and by tags, all of which must be
+// there, and of just the fields that are asked for (Octavia API reference, "Filtering and
 // column selection").
-type query struct{ tags, fields []string }
+type query struct {
+	name         string
+	tags, fields []string
+}
 
 // ToLoadBalancerListQuery implements [loadbalancers.ListOptsBuilder].
 func (q query) ToLoadBalancerListQuery() (string, error) {
 	v := url.Values{"fields": q.fields}
 	if len(q.tags) > 0 {
 		v.Set("tags", strings.Join(q.tags, ","))
+	}
+	if q.name != "" {
+		v.Set("name", q.name)
 	}
 	return "?" + v.Encode(), nil
 }
