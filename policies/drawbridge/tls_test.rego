@@ -77,3 +77,15 @@ test_certificate_that_stands_may_expire if {
 	decision := drawbridge.decision with input as standing with data.settings as settings
 	decision.verdict == "approved"
 }
+
+test_certificates_of_any_year if {
+	every year, verdict in {"0001": "denied", "1969": "denied", "2025": "denied", "2261": "approved", "9999": "approved"} {
+		asked := json.patch(https, [{
+			"op": "replace",
+			"path": "/wish/listeners/0/tls/certificates/0/notAfter",
+			"value": concat("", [year, "-12-31T23:59:59Z"]),
+		}])
+		decision := drawbridge.decision with input as asked with data.settings as settings
+		decision.verdict == verdict
+	}
+}

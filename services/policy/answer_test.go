@@ -94,6 +94,9 @@ func FuzzParseAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatalf("a wish without sources cannot be obliged: %v", err)
 		}
+		if obliged.Validate() != nil {
+			return // counts as a failed policy
+		}
 		d := events.Decided{Verdict: a.verdict, Reasons: a.reasons, Rules: a.rules, Wish: "w", Exposure: &obliged}.Seal(e.Key)
 		if _, err := events.Encode(events.New("/policy", e.Cloud, e.Key, d, "", nil, wishTime)); err != nil {
 			t.Error(err)

@@ -81,6 +81,12 @@ func (e *Engine) obliged(ctx context.Context, in Input) (answer, events.Exposure
 	obliged, err := a.obligations.apply(in.Wish)
 	if err != nil {
 		a.verdict, a.reasons = events.Denied, []string{err.Error()}
+		return a, obliged, nil
+	}
+	if told := a.obligations.texts(); len(told) > 0 {
+		if err := obliged.Validate(); err != nil {
+			return a, obliged, fmt.Errorf("its obligations (%s) make the exposure one that cannot be: %w", strings.Join(told, ", "), err)
+		}
 	}
 	return a, obliged, nil
 }
@@ -137,7 +143,9 @@ func (q Question) input(wish events.Exposure) Input {
 // apply returns e bound by o, normalized.
 func (o obligations) apply(e events.Exposure) (events.Exposure, error) {
 	e = e.Normalize()
-	e.Internal = e.Internal || o.internal
+	if o.internal {
+		e.Internal, e.FloatingIP.Address = true, ""
+	}
 	if o.flavor != "" {
 		e.Flavor = o.flavor
 	}

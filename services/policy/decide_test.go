@@ -202,19 +202,20 @@ func TestApplyObligations(t *testing.T) {
 		want func(*events.Exposure)
 		err  string
 	}{
-		"none":             {wish: e, want: func(*events.Exposure) {}},
-		"internal":         {wish: e, o: obligations{internal: true}, want: func(x *events.Exposure) { x.Internal = true }},
-		"flavor":           {wish: e, o: obligations{flavor: "ha"}, want: func(x *events.Exposure) { x.Flavor = "ha" }},
-		"open is closed":   {wish: e, o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.0.0.0/8"} }},
-		"wider is cut":     {wish: from("0.0.0.0/0"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.0.0.0/8"} }},
-		"narrower is kept": {wish: from("10.1.0.0/16", "11.0.0.0/8"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.1.0.0/16"} }},
-		"TLS versions":     {wish: https(), o: obligations{tlsVersions: []string{"TLSv1.2", "TLSv1.3"}}, want: func(x *events.Exposure) { x.Listeners[0].TLS.Versions = []string{"TLSv1.2", "TLSv1.3"} }},
-		"fewer versions":   {wish: https("TLSv1.1", "TLSv1.3"), o: obligations{tlsVersions: []string{"TLSv1.2", "TLSv1.3"}}, want: func(x *events.Exposure) { x.Listeners[0].TLS.Versions = []string{"TLSv1.3"} }},
-		"no version left":  {wish: https("TLSv1.1"), o: obligations{tlsVersions: []string{"TLSv1.3"}}, err: "policy allows none of its TLS versions TLSv1.1: use TLSv1.3"},
-		"nothing to offer": {wish: e, o: obligations{tlsVersions: []string{"TLSv1.3"}}, want: func(*events.Exposure) {}},
-		"waived":           {wish: e, o: obligations{waived: []events.Feature{events.FeatureHSTS}}, want: func(x *events.Exposure) { x.Waived = []events.Feature{events.FeatureHSTS} }},
-		"nothing waived":   {wish: waiving(e), want: func(x *events.Exposure) { x.Waived = nil }},
-		"nothing in both":  {wish: from("11.0.0.0/8", "::/0"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, err: "listener HTTP/80: none of its sources"},
+		"none":                    {wish: e, want: func(*events.Exposure) {}},
+		"internal":                {wish: e, o: obligations{internal: true}, want: func(x *events.Exposure) { x.Internal = true }},
+		"internal, address given": {wish: atAddress("203.0.113.1", e), o: obligations{internal: true}, want: func(x *events.Exposure) { x.Internal, x.FloatingIP.Address = true, "" }},
+		"flavor":                  {wish: e, o: obligations{flavor: "ha"}, want: func(x *events.Exposure) { x.Flavor = "ha" }},
+		"open is closed":          {wish: e, o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.0.0.0/8"} }},
+		"wider is cut":            {wish: from("0.0.0.0/0"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.0.0.0/8"} }},
+		"narrower is kept":        {wish: from("10.1.0.0/16", "11.0.0.0/8"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, want: func(x *events.Exposure) { x.Listeners[0].AllowedSources = []string{"10.1.0.0/16"} }},
+		"TLS versions":            {wish: https(), o: obligations{tlsVersions: []string{"TLSv1.2", "TLSv1.3"}}, want: func(x *events.Exposure) { x.Listeners[0].TLS.Versions = []string{"TLSv1.2", "TLSv1.3"} }},
+		"fewer versions":          {wish: https("TLSv1.1", "TLSv1.3"), o: obligations{tlsVersions: []string{"TLSv1.2", "TLSv1.3"}}, want: func(x *events.Exposure) { x.Listeners[0].TLS.Versions = []string{"TLSv1.3"} }},
+		"no version left":         {wish: https("TLSv1.1"), o: obligations{tlsVersions: []string{"TLSv1.3"}}, err: "policy allows none of its TLS versions TLSv1.1: use TLSv1.3"},
+		"nothing to offer":        {wish: e, o: obligations{tlsVersions: []string{"TLSv1.3"}}, want: func(*events.Exposure) {}},
+		"waived":                  {wish: e, o: obligations{waived: []events.Feature{events.FeatureHSTS}}, want: func(x *events.Exposure) { x.Waived = []events.Feature{events.FeatureHSTS} }},
+		"nothing waived":          {wish: waiving(e), want: func(x *events.Exposure) { x.Waived = nil }},
+		"nothing in both":         {wish: from("11.0.0.0/8", "::/0"), o: obligations{allowedSources: []string{"10.0.0.0/8"}}, err: "listener HTTP/80: none of its sources"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := events.Digest(c.wish)
@@ -311,6 +312,7 @@ func TestFailuresDeny(t *testing.T) {
 		"ill-typed": {"decision := {\"verdict\": 1}", "verdict: 1 is none of"},
 		"conflict": {"decision := {\"verdict\": \"approved\"} if input.wish\n\ndecision := {\"verdict\": \"denied\", \"reasons\": [\"r\"]} if input.wish",
 			"eval_conflict_error"},
+		"nonsense obligation":     {`decision := {"verdict": "approved", "obligations": {"flavor": "a\u0000b"}}`, "flavor: "},
 		"built-in function fails": {"decision := {\"verdict\": \"approved\"} if not bad\n\nbad if net.cidr_contains(\"nonsense\", \"10.0.0.1\")", "net.cidr_contains"},
 	} {
 		t.Run(name, func(t *testing.T) {

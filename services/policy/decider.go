@@ -187,13 +187,14 @@ func (d *decider) work(ctx context.Context, r row, e entry) error {
 	}
 	started := d.now()
 	answer := engine.Decide(ctx, Question{Key: r.key, Cloud: r.cloud, Wish: want, Labels: d.cfg.Clusters[r.key.Cluster].Labels,
-		Standing: before.Exposure, Holdings: d.table.inventory.For(r.cloud, r.key), Time: e.wish.Time})
+		Standing: before.Exposure, Holdings: d.table.inventory.under(engine.ref.Digest, r), Time: e.wish.Time})
 	d.metrics.evaluation.Observe(d.now().Sub(started).Seconds())
 	if ctx.Err() != nil {
 		return ctx.Err() // an evaluation that was broken off is no answer
 	}
 	d.noteFailure(r, e, answer, engine)
 	if decided && !e.spoiled && same(before, answer) {
+		d.table.confirm(r, engine.ref.Digest)
 		return nil
 	}
 	return d.publish(ctx, r, e, answer)

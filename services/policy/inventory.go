@@ -37,12 +37,13 @@ type Inventory struct {
 	holders map[row]holder
 	claims  map[string]*bucket // by bucketsOf
 	spaces  map[space]*balancers
-	stakes  map[shared]map[string]*bucket // by what is wanted of it
-	groups  map[string]*bucket            // members, by groupScope
+	stakes  map[shared]map[say]*bucket // by what is wanted of it
+	groups  map[string]*bucket         // members, by groupScope
 }
 
 type holder struct {
 	age    uint64
+	bundle string // that decided it, by digest
 	hosts  []string
 	unit   string // load balancer
 	group  string // groupScope; empty: none
@@ -52,13 +53,13 @@ type holder struct {
 // NewInventory returns one in which nothing is held.
 func NewInventory() *Inventory {
 	return &Inventory{holders: map[row]holder{}, claims: map[string]*bucket{}, spaces: map[space]*balancers{},
-		stakes: map[shared]map[string]*bucket{}, groups: map[string]*bucket{}}
+		stakes: map[shared]map[say]*bucket{}, groups: map[string]*bucket{}}
 }
 
 // Hold says what the exposure of a key holds: what stands of it, nil is
 // nothing. Age orders holders, the smaller is the older: the sequence of the wish.
 func (i *Inventory) Hold(cloud string, k events.Key, standing *events.Exposure, age uint64) {
-	i.hold(row{cloud, k}, standing, age)
+	i.hold(row{cloud, k}, standing, age, "")
 }
 
 // change is what a row gave up and what it gained.
@@ -69,13 +70,13 @@ type change struct {
 	ceded, staked []stake
 }
 
-func (i *Inventory) hold(r row, standing *events.Exposure, age uint64) change {
+func (i *Inventory) hold(r row, standing *events.Exposure, age uint64, bundle string) change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	old, held := i.holders[r]
 	var h holder
 	if standing != nil {
-		h = holder{age: age, hosts: hostsOf(*standing), unit: unitOf(r, *standing), stakes: stakesOf(r, *standing)}
+		h = holder{age: age, bundle: bundle, hosts: hostsOf(*standing), unit: unitOf(r, *standing), stakes: stakesOf(r, *standing)}
 		if standing.Group != "" {
 			h.group = groupScope(r.cloud, standing.Group)
 		}
@@ -86,7 +87,11 @@ func (i *Inventory) hold(r row, standing *events.Exposure, age uint64) change {
 	if old.group != h.group {
 		c.left = old.group
 	}
-	if held && standing != nil && old.age == h.age && !c.freed && len(c.lost)+len(c.gained)+len(c.ceded)+len(c.staked) == 0 {
+	rebound := held && standing != nil && old.bundle != h.bundle && len(h.stakes) > 0
+	if rebound {
+		c.staked = h.stakes
+	}
+	if held && standing != nil && old.age == h.age && !rebound && !c.freed && len(c.lost)+len(c.gained)+len(c.ceded)+len(c.staked) == 0 {
 		return change{}
 	}
 	if held {
@@ -108,9 +113,9 @@ func (i *Inventory) add(r row, h holder) {
 	}
 	for _, s := range h.stakes {
 		if i.stakes[s.shared] == nil {
-			i.stakes[s.shared] = map[string]*bucket{}
+			i.stakes[s.shared] = map[say]*bucket{}
 		}
-		addTo(i.stakes[s.shared], s.value, claim{h.age, "", r})
+		addTo(i.stakes[s.shared], s.under(h.bundle), claim{h.age, "", r})
 	}
 	if h.group != "" {
 		addTo(i.groups, h.group, claim{h.age, "", r})
@@ -130,7 +135,7 @@ func (i *Inventory) remove(r row, h holder) {
 		}
 	}
 	for _, s := range h.stakes {
-		if removeFrom(i.stakes[s.shared], s.value, claim{h.age, "", r}); len(i.stakes[s.shared]) == 0 {
+		if removeFrom(i.stakes[s.shared], s.under(h.bundle), claim{h.age, "", r}); len(i.stakes[s.shared]) == 0 {
 			delete(i.stakes, s.shared)
 		}
 	}
@@ -145,7 +150,11 @@ func (i *Inventory) remove(r row, h holder) {
 
 // For tells what concerns an exposure of the key: a wish of it, or what stands.
 func (i *Inventory) For(cloud string, k events.Key) func(events.Exposure) Holdings {
-	r := row{cloud, k}
+	return i.under("", row{cloud, k})
+}
+
+// under is For, where a bundle asks.
+func (i *Inventory) under(bundle string, r row) func(events.Exposure) Holdings {
 	return func(e events.Exposure) Holdings {
 		i.mu.Lock()
 		defer i.mu.Unlock()
@@ -154,9 +163,9 @@ func (i *Inventory) For(cloud string, k events.Key) func(events.Exposure) Holdin
 		for _, h := range self.hosts {
 			mine[h] = true
 		}
-		out := Holdings{Claims: map[string]events.Key{}, Conflicts: i.conflicts(r, self, e)}
+		out := Holdings{Claims: map[string]events.Key{}, Conflicts: i.conflicts(r, bundle, self, e)}
 		if e.Group != "" {
-			out.Group = i.group(r, self, groupScope(cloud, e.Group))
+			out.Group = i.group(r, self, groupScope(r.cloud, e.Group))
 		}
 		for _, host := range hostsOf(e) {
 			var before uint64 // 0: all
@@ -223,10 +232,10 @@ func (i *Inventory) youngest(s space) []row {
 
 // conflicts are what an exposure of r wants otherwise than who is older, or,
 // where r does not stand with it, than anyone: the oldest of those.
-func (i *Inventory) conflicts(r row, self holder, e events.Exposure) []Conflict {
+func (i *Inventory) conflicts(r row, bundle string, self holder, e events.Exposure) []Conflict {
 	var out []Conflict
 	for _, s := range stakesOf(r, e) {
-		c, held, ok := i.against(r, s, func() uint64 {
+		c, held, ok := i.against(r, s, bundle, func() uint64 {
 			if _, stands := slices.BinarySearchFunc(self.stakes, s, compareStakes); stands {
 				return self.age
 			}
@@ -245,26 +254,24 @@ func (i *Inventory) conflicts(r row, self holder, e events.Exposure) []Conflict 
 
 // against is the oldest claim of others to another value than that of s, and
 // the value. Only claims older than before count; 0 is all.
-func (i *Inventory) against(r row, s stake, before func() uint64) (oldest claim, held string, ok bool) {
-	if s.value == "" {
-		return claim{}, "", false
-	}
-	for value, b := range i.stakes[s.shared] {
-		if value == "" || value == s.value {
+func (i *Inventory) against(r row, s stake, bundle string, before func() uint64) (oldest claim, value string, ok bool) {
+	mine := s.under(bundle)
+	for other, b := range i.stakes[s.shared] {
+		if mine.value == "" || other.value == "" || other.value == mine.value || other.bundle != mine.bundle {
 			continue
 		}
 		if c, found := b.oldest(r, before()); found && (!ok || compareClaims(c, oldest) < 0) {
-			oldest, held, ok = c, value, true
+			oldest, value, ok = c, other.value, true
 		}
 	}
-	return oldest, held, ok
+	return oldest, value, ok
 }
 
 // opponent is the oldest of those whose claim conflicts with a stake of r.
-func (i *Inventory) opponent(r row, s stake) (row, bool) {
+func (i *Inventory) opponent(r row, s stake, bundle string) (row, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c, _, ok := i.against(r, s, func() uint64 { return 0 })
+	c, _, ok := i.against(r, s, bundle, func() uint64 { return 0 })
 	return c.row, ok
 }
 

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -188,4 +190,58 @@ func TestPain13TheOlderGoes(t *testing.T) {
 	}
 	request(t, b, younger.Key, events.Requested{}.Seal())
 	awaitDecision(t, b, older.Key, answering(back, events.Approved))
+}
+
+// TestPain13ReloadTakesNobodyDown: a bundle that obliges all members of a group
+// to something else leaves nobody without a place in between, and a member that
+// the bundle decides as before still counts.
+func TestPain13ReloadTakesNobodyDown(t *testing.T) {
+	for name, replaced := range map[string][2]string{
+		"other sources": {"sources: [10.0.0.0/8,", "sources: [10.9.0.0/16,"},
+		"nothing":       {"drawbridge-2", "another"},
+	} {
+		l := newLedger()
+		r := newReplica(l, engineOf(t, ""), testSigner(t))
+		var members []events.Exposure
+		for _, n := range []string{"a", "b", "c"} {
+			e := site(ingressKey("shop", n), n+".example.org")
+			e.Listeners[0].Backend, e.Internal = "", true
+			members = append(members, grouped("shop", e))
+			l.request(t, e.Key, wish(grouped("shop", e), publicNamespace))
+		}
+		settle(t, l, r)
+		before := len(l.log)
+		folder := copyShipped(t, t.TempDir())
+		for _, file := range []string{"data.yaml", ".manifest"} {
+			b, err := os.ReadFile(filepath.Join(folder, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			writeBundle(t, folder, map[string]string{file: strings.Replace(string(b), replaced[0], replaced[1], 1)})
+		}
+		next, err := NewEngine(t.Context(), Config{Bundle: folder})
+		if err != nil || next.ref.Digest == r.engine.Load().ref.Digest {
+			t.Fatal(err, next.ref)
+		}
+		r.engine.Store(next)
+		r.table.wakeOwed(next.ref)
+		settle(t, l, r)
+		for _, rec := range l.log[before:] {
+			if d := rec.Event.Payload.(events.Decided); d.Exposure == nil || d.Verdict != events.Approved {
+				t.Errorf("%s: %s is %s in between: %q", name, rec.Event.Key, d.Verdict, d.Reasons)
+			}
+		}
+		for _, m := range members {
+			if got := l.decisions()[m.Key]; name != "nothing" && got.Exposure.Listeners[0].AllowedSources[0] != "10.9.0.0/16" {
+				t.Errorf("%s: %s is open to %v", name, m.Key, got.Exposure.Listeners[0].AllowedSources)
+			}
+		}
+		public := site(ingressKey("shop", "d"), "d.example.org")
+		public.Listeners[0].Backend = ""
+		l.request(t, public.Key, wish(grouped("shop", public), publicNamespace))
+		settle(t, l, r)
+		if d := l.decisions()[public.Key]; d.Verdict != events.Denied || !strings.Contains(d.Reasons[0], "internal of the shared load balancer") {
+			t.Errorf("%s: a member that differs is %s %q", name, d.Verdict, d.Reasons)
+		}
+	}
 }

@@ -258,7 +258,7 @@ func checkConverged(rt *rapid.T, t *testing.T, l *ledger, engine *Engine, wishes
 			rt.Fatalf("namespace %s has more than 3 load balancers", k.Namespace)
 		}
 		for _, s := range stakesOf(r, *d.Exposure) {
-			if other, ok := inv.opponent(r, s); ok {
+			if other, ok := inv.opponent(r, s, ""); ok {
 				rt.Fatalf("%s has %+v, which %s has otherwise", k, s, other.key)
 			}
 		}

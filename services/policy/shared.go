@@ -37,6 +37,19 @@ type stake struct {
 	value string
 }
 
+// say is a value with the bundle that let it be so, if that matters. Settings
+// that members of a group have by different bundles are not compared: policy's
+// obligations may have changed, and whoever stands by the bundle before is about
+// to be decided again. Otherwise the first of them would be in conflict with all others.
+type say struct{ value, bundle string }
+
+func (s stake) under(bundle string) say {
+	if s.what != WhatSetting {
+		bundle = ""
+	}
+	return say{s.value, bundle}
+}
+
 // alone is a value that no other exposure can want, too. What stands before the
 // separator is what people are told.
 func alone(label, owner string) string { return label + "\x00" + owner }

@@ -15,10 +15,11 @@ type entry struct {
 	bad      *bus.Record  // the newest wish, if it cannot be read
 	decided  events.Event // the last that can be trusted; zero: none is known
 	decSeq   uint64
-	spoiled  bool // the newest decision is another one, which cannot be trusted
-	spoils   int  // decisions on this wish that could not be trusted
-	failures int  // evaluations in a row without an answer
-	refusals int  // publications in a row that failed
+	bundle   string // digest of the one that gave that decision, or the same again
+	spoiled  bool   // the newest decision is another one, which cannot be trusted
+	spoils   int    // decisions on this wish that could not be trusted
+	failures int    // evaluations in a row without an answer
+	refusals int    // publications in a row that failed
 }
 
 // requested is the newest wish that could be read; false if there is none.
@@ -133,12 +134,25 @@ func (t *table) decided(r row, rec bus.Record, own bool) {
 		return
 	}
 	e.decSeq, e.decided, e.spoiled = rec.Sequence, rec.Event, false
+	if d, ok := e.decision(); ok {
+		e.bundle = d.Policy.Digest
+	}
 	t.hold(r, e, own)
 	t.await(r, e)
 	if want, ok := e.requested(); ok {
 		if d, ok := e.decision(); !ok || d.Wish != want.Digest {
 			t.wake(r, e.age())
 		}
+	}
+}
+
+// confirm takes in that a bundle decides as it was decided before.
+func (t *table) confirm(r row, bundle string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.entry(r); e.bundle != bundle {
+		e.bundle = bundle
+		t.hold(r, e, true)
 	}
 }
 
@@ -166,7 +180,7 @@ func (t *table) hold(r row, e *entry, own bool) {
 	if !ok && e.decSeq > 0 {
 		return // nothing is known of what stands
 	}
-	c := t.inventory.hold(r, d.Exposure, e.age())
+	c := t.inventory.hold(r, d.Exposure, e.age(), e.bundle)
 	again := func(other row) {
 		if x := t.rows[other]; x != nil {
 			t.wake(other, x.age())
@@ -191,7 +205,7 @@ func (t *table) hold(r row, e *entry, own bool) {
 		t.waiting.forGroup(c.left, again)
 	}
 	for _, s := range c.staked {
-		if other, ok := t.inventory.opponent(r, s); ok {
+		if other, ok := t.inventory.opponent(r, s, e.bundle); ok {
 			again(other)
 			again(r)
 		}
