@@ -31,6 +31,11 @@ type Config struct {
 	// WholeCreateBroken plays the fault of Octavia 11.0.0: what is created
 	// together with its load balancer stays PENDING_CREATE for ever.
 	WholeCreateBroken bool
+	// FloatingSubnets are the subnets of the external network, among which the
+	// pool of floating IPs is divided. With them the network is shared, so that
+	// tenants see them; without, there is one, which Neutron's default policy
+	// does not show to tenants.
+	FloatingSubnets []Subnet
 	// FloatingAddresses lets tenants say which address a floating IP shall have,
 	// which Neutron's default policy does not.
 	FloatingAddresses bool
@@ -46,6 +51,12 @@ type Config struct {
 	Users []User
 	// Nodes answers for member addresses that are not loopback.
 	Nodes *Nodes
+}
+
+// Subnet is one of the external network.
+type Subnet struct {
+	Name string
+	Tags []string
 }
 
 // User is one who can log in; the password is made by the sandbox.

@@ -200,15 +200,47 @@ func (c *Cloud) associate(f *floatingIP, in map[string]any) error {
 	if p == nil || p.Project != f.Project {
 		return neutronMissing("port", port)
 	}
+	want, _ := in["fixed_ip_address"].(string)
+	at, err := p.translated(want)
+	if err != nil {
+		return err
+	}
 	for _, other := range c.state.Floating {
-		if other.Port == port && other != f {
+		if other.Port == port && other.Fixed == at && other != f {
 			return neutronError(409, "FloatingIPPortAlreadyAssociated",
 				"Cannot associate floating IP %s (%s) with port %s using fixed IP %s, as that fixed IP already has a floating IP on external network %s.",
-				f.Address, f.ID, p.ID, p.Address, f.Network)
+				f.Address, f.ID, p.ID, at, f.Network)
 		}
 	}
-	f.Port, f.Fixed = p.ID, p.Address
+	f.Port, f.Fixed = p.ID, at
 	return nil
+}
+
+// translated is the address of a port that a floating IP leads to: the one
+// asked for, or the only one of IPv4.
+func (p *networkPort) translated(want string) (string, error) {
+	wrong := func(format string, args ...any) error {
+		return neutronError(400, "BadRequest", "Bad floatingip request: "+format, args...)
+	}
+	var four []string
+	for _, f := range p.fixed() {
+		a, err := netip.ParseAddr(f.Address)
+		if want != "" && f.Address == want {
+			return want, nil
+		}
+		if err == nil && a.Is4() {
+			four = append(four, f.Address)
+		}
+	}
+	switch {
+	case want != "":
+		return "", wrong("Port %s does not have fixed ip %s.", p.ID, want)
+	case len(four) == 0:
+		return "", wrong("Cannot add floating IP to port %s that has no fixed IPv4 addresses.", p.ID)
+	case len(four) > 1:
+		return "", wrong("Port %s has multiple fixed IPv4 addresses.  Must provide a specific IPv4 address when assigning a floating IP.", p.ID)
+	}
+	return four[0], nil
 }
 
 func (c *Cloud) updateFloatingIP(r *request, f *floatingIP) (int, any, error) {

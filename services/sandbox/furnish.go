@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -58,8 +59,32 @@ func (c *Cloud) furnish() error {
 	owner := projects[c.cfg.Users[0].Project]
 	add(NetworkName, owner, false, &subnet{Name: SubnetName, CIDR: c.cfg.VIPs}, &subnet{Name: OtherSubnetName, CIDR: second})
 	add(NodeNetworkName, owner, false, &subnet{Name: NodeSubnetName, CIDR: third}, &subnet{Name: NodeSubnet6Name, CIDR: netip.MustParsePrefix("fd20::/64")})
-	add(ExternalName, newHex(), true, &subnet{Name: ExternalName + "-v4", CIDR: c.cfg.FloatingIPs})
+	outer := c.cfg.FloatingSubnets
+	if len(outer) == 0 {
+		outer = []Subnet{{Name: ExternalName + "-v4"}}
+	}
+	var subnets []*subnet
+	for i, cidr := range divide(c.cfg.FloatingIPs, len(outer)) {
+		subnets = append(subnets, &subnet{Name: outer[i].Name, Tags: slices.Clone(outer[i].Tags), CIDR: cidr})
+	}
+	add(ExternalName, newHex(), true, subnets...)
+	for _, n := range s.Networks {
+		n.Shared = n.Shared || n.External && len(c.cfg.FloatingSubnets) > 0
+	}
 	return nil
+}
+
+// divide cuts a prefix into equal parts.
+func divide(p netip.Prefix, parts int) []netip.Prefix {
+	length := bits.Len(uint(parts - 1))
+	at := p.Masked().Addr()
+	var out []netip.Prefix
+	for range parts {
+		part := netip.PrefixFrom(at, p.Bits()+length)
+		out = append(out, part)
+		at = lastOf(part).Next()
+	}
+	return out
 }
 
 // pool is the prefix given, or a /20 from 127.from.0.0 on that no other sandbox

@@ -293,3 +293,53 @@ func TestUncheckedMonitors(t *testing.T) {
 		})
 	}
 }
+
+// A floating IP comes from the subnet that was asked for, and leads to one
+// address of IPv4.
+func TestFloatingSubnets(t *testing.T) {
+	c := start(t, Config{FloatingSubnets: []Subnet{{Name: "gold", Tags: []string{"fast", "paid"}}, {Name: "iron"}, {Name: "tin", Tags: []string{"paid"}}}, FloatingAddresses: true})
+	cl := logIn(t, c, "sandbox")
+	external := cl.find("networks", ExternalName)
+	_, out := cl.network("GET", "/subnets?tags=paid&network_id="+external, nil)
+	seen := map[string]string{}
+	for _, s := range out["subnets"].([]any) {
+		seen[s.(object)["name"].(string)] = s.(object)["id"].(string)
+	}
+	if len(seen) != 2 || seen["gold"] == "" || seen["tin"] == "" {
+		t.Errorf("subnets with the tag paid: %v", seen)
+	}
+	floating := func(extra object) (int, object) {
+		extra["floating_network_id"] = external
+		status, out := cl.network("POST", "/floatingips", object{"floatingip": extra})
+		if status == 201 {
+			return status, out["floatingip"].(object)
+		}
+		return status, out
+	}
+	status, fip := floating(object{"subnet_id": seen["tin"]})
+	inside := func(subnet, address string) bool {
+		return c.state.Subnets[subnet].CIDR.Contains(netip.MustParseAddr(address))
+	}
+	if status != 201 || !inside(seen["tin"], fip["floating_ip_address"].(string)) {
+		t.Errorf("from tin: %d %v", status, fip)
+	}
+	if status, out := floating(object{"floating_ip_address": fip["floating_ip_address"]}); status != 409 {
+		t.Errorf("an address twice: %d %v", status, out)
+	}
+	want := c.state.Subnets[seen["gold"]].CIDR.Addr().Next().Next().Next().String()
+	if status, out := floating(object{"floating_ip_address": want}); status != 201 || out["floating_ip_address"] != want {
+		t.Errorf("an address given: %d %v", status, out)
+	}
+	two := object{"vip_subnet_id": cl.subnet(), "additional_vips": []object{{"subnet_id": cl.find("subnets", OtherSubnetName)}}}
+	lb := cl.must(201, "POST", "/loadbalancers", object{"loadbalancer": two})["loadbalancer"].(object)
+	if status, out := floating(object{"port_id": lb["vip_port_id"]}); status != 400 {
+		t.Errorf("for a port of two addresses: %d %v", status, out)
+	}
+	if status, out := floating(object{"port_id": lb["vip_port_id"], "fixed_ip_address": lb["vip_address"]}); status != 201 || out["fixed_ip_address"] != lb["vip_address"] {
+		t.Errorf("for one of two addresses: %d %v", status, out)
+	}
+	six := cl.must(201, "POST", "/loadbalancers", object{"loadbalancer": object{"vip_subnet_id": cl.find("subnets", NodeSubnet6Name)}})["loadbalancer"].(object)
+	if status, out := floating(object{"port_id": six["vip_port_id"]}); status != 400 {
+		t.Errorf("for a port of IPv6: %d %v", status, out)
+	}
+}
