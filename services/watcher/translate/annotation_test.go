@@ -118,7 +118,7 @@ func TestContradictionsNameBoth(t *testing.T) {
 			v = [2]string{"one", "other"}
 		}
 		for _, kind := range a.Kinds {
-			_, r := asked(kind, map[string]string{a.Own: v[0], a.Name: v[1]})
+			r := annotatedAs(kind, map[string]string{a.Own: v[0], a.Name: v[1]})
 			named := slices.ContainsFunc(r.Problems, func(p events.Problem) bool {
 				both := p.Field + p.Message
 				return strings.Contains(both, a.Own) && strings.Contains(both, a.Name)
@@ -130,27 +130,26 @@ func TestContradictionsNameBoth(t *testing.T) {
 	}
 }
 
-// asked is the translation of an object of a kind with annotations, and of the
-// same object without them.
-func asked(kind string, annotations map[string]string) (plain, with Result) {
+// annotatedAs is the translation of an object of a kind with annotations.
+func annotatedAs(kind string, annotations map[string]string) Result {
 	s := Settings{Cluster: "c", Cloud: "default"}
 	class, ingressClass := LoadBalancerClass, IngressClass
-	refs := References{Nodes: []Node{{Name: "n", IPv4: "10.0.0.1"}}}
+	refs := References{Nodes: []Node{{Name: "n", IPv4: "10.0.0.1"}}, Secrets: goldenSecrets{Pairs: map[string]goldenPair{"web": {Hosts: []string{"a.example.org"}}}}.known()}
 	svc := &corev1.Service{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, LoadBalancerClass: &class,
 		Ports: []corev1.ServicePort{{Port: 80, NodePort: 30080}}}}
 	svc.Namespace, svc.Name, svc.UID = "a", "b", "u"
 	if kind == events.KindService {
-		other := svc.DeepCopy()
-		other.Annotations = annotations
-		return Service(svc, refs, s), Service(other, refs, s)
+		svc.Annotations = annotations
+		return Service(svc, refs, s)
 	}
-	ing := &networkingv1.Ingress{Spec: networkingv1.IngressSpec{IngressClassName: &ingressClass, DefaultBackend: &networkingv1.IngressBackend{
-		Service: &networkingv1.IngressServiceBackend{Name: "b", Port: networkingv1.ServiceBackendPort{Number: 80}}}}}
-	ing.Namespace, ing.Name, ing.UID = "a", "b", "u"
+	prefix, backend := networkingv1.PathTypePrefix, networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "b", Port: networkingv1.ServiceBackendPort{Number: 80}}}
+	ing := &networkingv1.Ingress{Spec: networkingv1.IngressSpec{IngressClassName: &ingressClass, DefaultBackend: &backend,
+		TLS: []networkingv1.IngressTLS{{SecretName: "web", Hosts: []string{"a.example.org"}}},
+		Rules: []networkingv1.IngressRule{{Host: "a.example.org", IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{
+			Paths: []networkingv1.HTTPIngressPath{{Path: "/x", PathType: &prefix, Backend: backend}}}}}}}}
+	ing.Namespace, ing.Name, ing.UID, ing.Annotations = "a", "b", "u", annotations
 	refs.Services = map[string]*corev1.Service{"b": svc}
-	other := ing.DeepCopy()
-	other.Annotations = annotations
-	return Ingress(ing, refs, s), Ingress(other, refs, s)
+	return Ingress(ing, refs, s)
 }
 
 // TestReference writes deploy/annotations.md, or holds it to the table.
@@ -171,7 +170,7 @@ func TestReference(t *testing.T) {
 // A name that is written almost right is answered with the right one.
 func TestNearest(t *testing.T) {
 	for wrong, want := range map[string]string{"intrenal": "internal", "loadbalancer": "load-balancer", "proxy_protocol": "proxy-protocol", "healthmonitor": "health-monitor"} {
-		_, r := asked(events.KindService, map[string]string{Prefix + wrong: "x"})
+		r := annotatedAs(events.KindService, map[string]string{Prefix + wrong: "x"})
 		if !r.Refused() || !strings.Contains(fmt.Sprint(r.Problems), "nearest is "+Prefix+want+";") {
 			t.Errorf("%s: %v", wrong, r.Problems)
 		}

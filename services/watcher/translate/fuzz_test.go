@@ -27,7 +27,7 @@ func FuzzAnnotations(f *testing.F) {
 			if a.Peer == Kubernetes {
 				continue
 			}
-			_, r := asked(kind, map[string]string{a.Name: value})
+			r := annotatedAs(kind, map[string]string{a.Name: value})
 			for _, p := range r.Problems {
 				if p.Field == "exposure" {
 					t.Fatalf("%s=%q gives a wish that is not valid: %s", a.Name, value, p.Message)
