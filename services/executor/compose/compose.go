@@ -167,7 +167,7 @@ func (c *composer) agree(first, e events.Exposure) {
 		{"floatingIP.subnet", first.FloatingIP.Subnet + first.FloatingIP.SubnetTags, e.FloatingIP.Subnet + e.FloatingIP.SubnetTags},
 	} {
 		if x.want != x.has {
-			c.refuse(e.Key, x.field, "%v differs from %v of %s, which shares the load balancer: say the same, or leave the group", x.has, x.want, first.Key)
+			c.refuse(e.Key, x.field, "%#v differs from %#v of %s, which shares the load balancer: say the same, or leave the group", x.has, x.want, first.Key)
 		}
 	}
 }
