@@ -24,6 +24,9 @@ func (t *term) compose(ctx context.Context, j *job) error {
 			return nil
 		}
 		bad, err := t.composed(ctx, j)
+		if err == nil && len(bad) == 0 {
+			err = t.unsealable(j)
+		}
 		if err != nil || len(bad) == 0 {
 			return err
 		}
@@ -58,13 +61,20 @@ func (t *term) composed(ctx context.Context, j *job) (bad map[events.Key][]strin
 			j.warnings[c.Key] = append(j.warnings[c.Key], text)
 		}
 	}
-	if j.unit.group != "" {
-		for _, e := range j.crew.serving {
-			desired.Tags = append(desired.Tags, loadbalancer.MemberTag+loadbalancer.KeyText(e.Key))
-		}
-	}
+	desired.Tags = append(desired.Tags, memberTags(j.unit, j.crew.serving)...)
 	j.desired = &desired
 	return bad, nil
+}
+
+// memberTags say on a group's load balancer whose parts stand there.
+func memberTags(u unit, serving []events.Exposure) (out []string) {
+	if u.group == "" {
+		return nil
+	}
+	for _, e := range serving {
+		out = append(out, loadbalancer.MemberTag+loadbalancer.KeyText(e.Key))
+	}
+	return out
 }
 
 // exclude leaves out of a group those that cannot be served, as long as something is

@@ -55,7 +55,7 @@ type Config struct {
 	MemberSubnet     string `yaml:"member-subnet"`     // name or id; empty: Octavia's own choice
 	FloatingNetwork  string `yaml:"floating-network"`  // name or id; empty: the external network, if there is just one
 	FloatingSubnet   string `yaml:"floating-subnet"`   // of it: name, id or glob, "~" and a regular expression, "!" before either; empty: any
-	// FloatingSubnetTags select it where floating-subnet is empty: "a,b" any of them, "a&b" all, "!" before either none.
+	// FloatingSubnetTags select it where floating-subnet is empty: "a,b" any of them, "&a,b" all, "!" before either the others.
 	FloatingSubnetTags string `yaml:"floating-subnet-tags"`
 	// Classes are what exposures can name by drawbridge.dev/class; what one leaves empty is as set above.
 	Classes map[string]Class `yaml:"classes"`
@@ -63,10 +63,11 @@ type Config struct {
 	Create      string `yaml:"create"`       // auto, whole or stepwise
 	MaxPolicies int    `yaml:"max-policies"` // L7 policies of a listener; default 1000
 
-	SealSeedFile         string        `yaml:"seal-seed-file"`         // of the key that watchers seal certificates to; empty: no TLS
-	DrainDelay           time.Duration `yaml:"drain-delay"`            // between weight 0 and removal of a member, where the exposure does not say; the command line has 30s
-	ManageSecurityGroups bool          `yaml:"manage-security-groups"` // let load balancers in to the members' ports
-	Adopt                string        `yaml:"adopt"`                  // ask or never: what to do where another's load balancer of the same object stands
+	SealSeedFile         string            `yaml:"seal-seed-file"`         // of the key that watchers seal certificates to; empty: no TLS
+	DrainDelay           time.Duration     `yaml:"drain-delay"`            // between weight 0 and removal of a member, where the exposure does not say; the command line has 30s
+	ManageSecurityGroups bool              `yaml:"manage-security-groups"` // let load balancers in to the members' ports
+	Adopt                string            `yaml:"adopt"`                  // ask or never: what to do where another's load balancer of the same object stands
+	PeerClusters         map[string]string `yaml:"peer-clusters"`          // what others call the clusters in the names of their load balancers; default: as we do, and "kubernetes"
 
 	Drift         string        `yaml:"drift"`          // repair or observe
 	DriftInterval time.Duration `yaml:"drift-interval"` // default 5m; negative: never

@@ -45,11 +45,15 @@ func Run(ctx context.Context, cfg Config, b *bus.Bus, log zerolog.Logger, reg pr
 	}
 	x := &executor{cfg: cfg, bus: b, log: log.With().Str("service", "executor").Str("cloud", cfg.Cloud).Logger(),
 		metrics: newMetrics(reg, cfg.Cloud), report: report, cannotWhole: new(atomic.Bool)}
+	if err := x.unseal(); err != nil {
+		return err
+	}
 	report(fmt.Errorf("executor: connecting to cloud %s", cfg.Cloud))
 	for wait := connectWait; x.client == nil; wait = min(2*wait, connectWaitMax) {
 		client, err := octavia.Connect(ctx, cfg.octavia())
 		if err == nil {
 			x.client = client
+			x.client.Materials = x.material
 			break
 		}
 		x.log.Error().Err(err).Dur("again", wait).Msg("the cloud cannot be used")
@@ -96,6 +100,7 @@ type executor struct {
 	metrics     *metrics
 	report      func(error)
 	client      *octavia.Client
+	seed        []byte // that certificates are opened with; nil: none
 	cannotWhole *atomic.Bool
 }
 
@@ -109,6 +114,9 @@ type term struct {
 	settler   *settler
 	placement *placement
 	found     []plan.LoadBalancer // that stood when the term began
+	guests    map[string][]string // tags of listeners on load balancers that others made, by its id
+	secrets   []plan.Secret       // of the fleet
+	blind     bool                // and they are not known
 	listed    map[string]bool     // the owners' tags and descriptions that stood then
 	unhealthy atomic.Bool
 }
@@ -195,7 +203,7 @@ func (t *term) begin(ctx context.Context, all *sync.WaitGroup) bool {
 	case <-ctx.Done():
 		return false
 	}
-	t.seed()
+	t.locate()
 	t.recall()
 	return true
 }
@@ -207,9 +215,9 @@ func (t *term) enqueue(r bus.Record) {
 	}
 }
 
-// seed notes where parts of exposures stand, as the listing says it, and has what
+// locate notes where parts of exposures stand, as the listing says it, and has what
 // belongs elsewhere looked at.
-func (t *term) seed() {
+func (t *term) locate() {
 	for _, lb := range t.found {
 		u, texts := unit{}, []string{}
 		for _, tag := range lb.Tags {
@@ -232,6 +240,25 @@ func (t *term) seed() {
 		}
 		t.queue.Add(u)
 	}
+	for id, tags := range t.guests {
+		var texts []string
+		for _, tag := range tags {
+			if text, ok := strings.CutPrefix(tag, loadbalancer.KeyTag); ok {
+				texts = append(texts, text)
+			}
+		}
+		keys, _ := t.table.named(texts)
+		for _, k := range keys {
+			u := unit{key: k, given: id}
+			t.table.settleIn(u, k)
+			t.queue.Add(u)
+		}
+	}
+	names := make([]string, 0, len(t.secrets))
+	for _, s := range t.secrets {
+		names = append(names, s.Name)
+	}
+	t.table.sealedIn(t.cfg.Fleet, names, t.blind)
 }
 
 // list reads what of the fleet stands, and where more can be placed.
@@ -246,6 +273,22 @@ func (t *term) list(ctx context.Context) error {
 	floating, err := t.client.AllFloatingIPs(ctx, t.cfg.Fleet)
 	if err != nil {
 		return err
+	}
+	if t.guests, err = t.client.Guests(ctx, t.cfg.Fleet); err != nil {
+		return err
+	}
+	if t.secrets, err = t.client.AllSecrets(ctx, t.cfg.Fleet); err != nil {
+		t.log.Warn().Err(err).Msg("the key manager does not say what it holds; it is asked for everything that had certificates, or may have had")
+		t.blind = true
+	}
+	if t.cfg.ManageSecurityGroups {
+		groups, err := t.client.SecurityGroups(ctx, t.cfg.Fleet)
+		if err != nil {
+			return err
+		}
+		for description := range groups {
+			t.listed[description] = true
+		}
 	}
 	for _, lb := range found {
 		t.listed[ownerTag(lb.Tags)] = true

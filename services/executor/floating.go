@@ -129,11 +129,11 @@ func subnetPattern(text string) (func(octavia.Subnet) bool, error) {
 	return func(s octavia.Subnet) bool { return (match(s.Name) || s.ID == pattern) != negated }, nil
 }
 
-// tagExpression reads "a,b": any of them; "a&b": all; "!a,b": not any; "!a&b": not all.
+// tagExpression reads "a,b": any of them; "&a,b": all; "!a,b": not any; "!&a,b": not all.
 func tagExpression(text string) func(tags []string) bool {
 	text, negated := strings.CutPrefix(strings.TrimSpace(text), "!")
-	all := strings.Contains(text, "&")
-	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '&' || r == ' ' })
+	text, all := strings.CutPrefix(text, "&")
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 	return func(tags []string) bool {
 		has := func(w string) bool { return slices.Contains(tags, w) }
 		found := slices.ContainsFunc(words, has)

@@ -28,7 +28,7 @@ type Class struct {
 	MemberSubnet       string `yaml:"member-subnet"`
 	FloatingNetwork    string `yaml:"floating-network"`
 	FloatingSubnet     string `yaml:"floating-subnet"`      // also a glob, "~" and a regular expression, "!" before either
-	FloatingSubnetTags string `yaml:"floating-subnet-tags"` // "a,b" any, "a&b" all, "!" before either none
+	FloatingSubnetTags string `yaml:"floating-subnet-tags"` // "a,b" any, "&a,b" all, "!" before either the others
 	Flavor             string `yaml:"flavor"`
 	AvailabilityZone   string `yaml:"availability-zone"`
 }
@@ -50,6 +50,7 @@ type placement struct {
 	mu   sync.Mutex
 	read time.Time
 	offer
+	ports map[string]octavia.Port // that exposures name, by name or id
 }
 
 const offerAge = 30 * time.Second // what is not found is looked for anew after it
@@ -72,7 +73,33 @@ func (p *placement) load(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.offer, p.read = o, time.Now()
+	p.offer, p.read, p.ports = o, time.Now(), nil
+	return nil
+}
+
+// port reads the port that an exposure names.
+func (p *placement) port(ctx context.Context, name string) error {
+	p.mu.Lock()
+	_, known := p.ports[name]
+	p.mu.Unlock()
+	if known || name == "" || p.client == nil {
+		return nil
+	}
+	found, err := p.client.Ports(ctx, name)
+	if err != nil {
+		return err
+	}
+	if len(found) > 1 {
+		return fmt.Errorf("%w: there are %d ports named %q: set the exposure's placement.port to an id", errPlacement, len(found), name)
+	}
+	if len(found) == 1 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.ports == nil {
+			p.ports = map[string]octavia.Port{}
+		}
+		p.ports[name] = found[0]
+	}
 	return nil
 }
 
@@ -92,6 +119,9 @@ const unknownNetwork = "unknown"
 // find resolves for the exposures of a unit; where something is not there, it
 // asks the cloud again before it says so.
 func (p *placement) find(ctx context.Context, group []events.Exposure) (place, error) {
+	if err := p.port(ctx, group[0].Placement.Port); err != nil {
+		return place{}, err
+	}
 	at := p.resolve(group)
 	if errors.Join(at.flavor, at.vip, at.floating, at.members) == nil {
 		return at, nil
@@ -146,10 +176,11 @@ func executors(name, value string) setting {
 // resolve says where a unit is placed: as the first of its exposures says,
 // with which policy has the others agree.
 func (p *placement) resolve(group []events.Exposure) place {
+	e := group[0]
 	p.mu.Lock()
 	o := p.offer
+	port, held := p.ports[e.Placement.Port]
 	p.mu.Unlock()
-	e := group[0]
 	at := place{Defaults: compose.Defaults{Provider: p.cfg.Provider, MaxPolicies: p.cfg.MaxPolicies, APIMinor: p.minor,
 		DrainDelay: int(p.cfg.DrainDelay / time.Second)}}
 	class, known := p.cfg.Classes[e.Placement.Class]
@@ -169,7 +200,11 @@ func (p *placement) resolve(group []events.Exposure) place {
 	if at.flavor != nil {
 		at.asked = append(at.asked, at.flavor.Error())
 	}
-	at.VIP, at.vip = o.vip(w, group)
+	if held {
+		at.VIP = loadbalancer.VIP{NetworkID: port.NetworkID, PortID: port.ID, Address: e.Placement.Address}
+	} else {
+		at.VIP, at.vip = o.vip(w, group)
+	}
 	if at.vip == nil {
 		at.AdditionalVIPs, at.vip = o.additional(e.Placement, at.VIP)
 	}
@@ -225,7 +260,7 @@ func (p *placement) topology(flavorID string) string {
 func (o offer) vip(w wishes, group []events.Exposure) (loadbalancer.VIP, error) {
 	p := w.e.Placement
 	if p.Port != "" {
-		return loadbalancer.VIP{PortID: p.Port, Address: p.Address}, nil
+		return loadbalancer.VIP{}, fmt.Errorf("%w: the project has no port %q: correct the exposure's placement.port", errPlacement, p.Port)
 	}
 	switch subnet, network := nearest([][2]setting{
 		{exposures("placement.subnet", p.Subnet), exposures("placement.network", p.Network)},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,15 @@ type job struct {
 	warnings map[events.Key][]string
 }
 
+// twin says whether the one exposure of the unit is, or comes from, on another
+// load balancer as its own: one that was given, or is. Both bear the marks of one owner.
+func (j *job) twin() bool {
+	other := func(u unit) bool { return u.group == "" && u != j.unit && u.key == j.unit.key }
+	r, alone := j.rows[j.unit.key]
+	home, placed := r.home()
+	return j.unit.group == "" && alone && (placed && other(home) || slices.ContainsFunc(r.at, other))
+}
+
 // sealed says whether the key manager may hold secrets of the unit.
 func (j *job) sealed() bool { return j.known.sealed || len(j.certificates()) > 0 }
 
@@ -107,7 +117,7 @@ func (t *term) reconcile(ctx context.Context, j *job, s sight) (sight, error) {
 	for looks := 0; ; {
 		step, err := t.next(ctx, j, &s)
 		if err == nil && step == nil {
-			return s, nil
+			return s, t.guard(ctx, j, s)
 		}
 		if err == nil {
 			id := fmt.Sprintf("%T%s", step, events.Digest(step))
@@ -189,6 +199,9 @@ func (t *term) take(ctx context.Context, j *job, step plan.Step, s *sight) error
 	if err := j.unplaced(step); err != nil {
 		return err
 	}
+	if err := t.standIns(ctx, j, step); err != nil {
+		return err
+	}
 	for _, e := range j.crew.serving {
 		t.table.settleIn(j.unit, e.Key)
 	}
@@ -197,6 +210,7 @@ func (t *term) take(ctx context.Context, j *job, step plan.Step, s *sight) error
 	send, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.cfg.RequestTimeout)
 	defer cancel()
 	var refused error
+	send = context.WithValue(send, clustersKey{}, j.clusters())
 	result, err := t.client.Apply(octavia.Guard(send, func(ctx context.Context) error {
 		refused = t.mayWrite(ctx, j)
 		return refused

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"drawbridge.dev/services/executor/octavia"
@@ -41,7 +42,7 @@ func (t *term) observe(ctx context.Context, j *job, trust bool) (sight, error) {
 	}
 	s.LoadBalancer, s.Old, s.extras = plan.Choose(j.desired, found, served)
 	known := j.known.known
-	if !trust {
+	if !trust || j.twin() {
 		known = nil
 	}
 	if err := t.beside(ctx, j, known, &s); err != nil {
@@ -52,6 +53,7 @@ func (t *term) observe(ctx context.Context, j *job, trust bool) (sight, error) {
 		return s, nil
 	}
 	lb.Fresh = lb.ID != served && j.unit.given == ""
+	s.deep = j.unit.given != "" && !lb.Status.Pending()
 	if known != nil && j.known.deep && known.LoadBalancer != nil && known.LoadBalancer.ID == lb.ID &&
 		known.LoadBalancer.UpdatedAt == lb.UpdatedAt && !lb.Status.Pending() {
 		lb.Listeners, lb.Pools, s.deep = known.LoadBalancer.Listeners, known.LoadBalancer.Pools, true
@@ -65,7 +67,7 @@ func (t *term) find(ctx context.Context, j *job) ([]plan.LoadBalancer, error) {
 		return t.client.Find(ctx, j.owner)
 	}
 	lb, err := t.client.Read(ctx, j.unit.given)
-	if octavia.ClassOf(err) == octavia.Gone {
+	if err != nil && octavia.ClassOf(err) == octavia.Gone {
 		if j.desired == nil {
 			return nil, nil
 		}
@@ -92,6 +94,11 @@ func (t *term) beside(ctx context.Context, j *job, known *plan.Observed, s *sigh
 	}
 	if s.FloatingIPs, err = t.client.FindFloatingIPs(ctx, q); err != nil {
 		return err
+	}
+	if home, placed := j.rows[j.unit.key].home(); placed && home != j.unit && j.twin() {
+		// What has the mark of the same owner serves where the exposure is.
+		s.FloatingIPs = slices.DeleteFunc(s.FloatingIPs, func(f plan.FloatingIP) bool { return f.PortID == "" || f.PortID != q.PortID })
+		return nil
 	}
 	if j.sealed() {
 		s.Secrets, err = t.client.Secrets(ctx, j.owner)
@@ -222,8 +229,12 @@ func (s *sight) advance(step plan.Step, r plan.Result) {
 			s.extras = s.extras[1:]
 			return
 		}
+		if s.Old != nil && s.Old.ID == step.ID {
+			s.Observed = plan.Advance(s.Observed, step, r)
+			return
+		}
 		s.LoadBalancer.Status = "PENDING_DELETE"
-	case plan.CreateFloatingIP, plan.BindFloatingIP, plan.DeleteFloatingIP:
+	case plan.CreateFloatingIP, plan.BindFloatingIP, plan.ReleaseFloatingIP, plan.DeleteFloatingIP, plan.CreateSecret, plan.DeleteSecret:
 		s.Observed = plan.Advance(s.Observed, step, r)
 	case plan.CreateLoadBalancer:
 		s.Observed = plan.Advance(s.Observed, step, r)

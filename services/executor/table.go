@@ -2,6 +2,7 @@ package executor
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -310,6 +311,29 @@ func (t *table) version(u unit) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.stand(u).version
+}
+
+// sealedIn notes which units have secrets in the key manager, by their names.
+// Where these are not known, it is all that end TLS, and all that may have.
+func (t *table) sealedIn(fleet string, names []string, blind bool) {
+	if len(names) == 0 && !blind {
+		return
+	}
+	has := map[string]bool{}
+	for _, n := range names {
+		has[n[:strings.LastIndex(n, "/")+1]] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k, w := range t.rows {
+		d, decided := w.decision()
+		may := blind && decided && (d.Exposure == nil && w.owed() || d.Exposure != nil && len(certificatesOf(*d.Exposure)) > 0)
+		for _, u := range w.belongs(k) {
+			if may || has[u.owner(fleet).SecretPrefix()] {
+				t.stand(u).sealed = true
+			}
+		}
+	}
 }
 
 // settleIn notes that parts of exposures stand at a unit, or may from now on.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"drawbridge.dev/events"
-	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/octavia"
 	"drawbridge.dev/services/executor/plan"
 	"drawbridge.dev/services/internal/bus"
@@ -138,7 +137,7 @@ func compareKeys(a, b events.Key) int { return strings.Compare(a.String(), b.Str
 // said to differ before it is repaired.
 func (t *term) carryOut(ctx context.Context, j *job) (sight, error) {
 	trust := !j.known.read && j.trip.failures == 0
-	if j.desired == nil && j.known.known == nil && trust && t.absent(j.owner) {
+	if j.desired == nil && j.known.known == nil && trust && t.absent(j) {
 		return sight{}, t.orphaned(j, sight{})
 	}
 	s, err := t.observe(ctx, j, trust)
@@ -184,8 +183,8 @@ func (t *term) orphaned(j *job, s sight) error {
 
 // absent says whether the listing at the beginning of the term knows nothing of
 // the owner. What was made since is in the table.
-func (t *term) absent(o loadbalancer.Owner) bool {
-	return !t.listed[o.Tag()] && !t.listed[o.Description()]
+func (t *term) absent(j *job) bool {
+	return !t.listed[j.owner.Tag()] && !t.listed[j.owner.Description()] && !j.known.sealed && !slices.Contains(j.rows[j.key].at, j.unit)
 }
 
 // remember keeps what was seen, or forgets it where it cannot be trusted.
@@ -202,6 +201,7 @@ func (t *term) remember(j *job, s sight, err error) {
 		}
 		o := s.Observed
 		w.known, w.deep = &o, s.deep
+		w.sealed = j.sealed() || len(o.Secrets) > 0
 		if s.deep {
 			w.seen = time.Now()
 		}
