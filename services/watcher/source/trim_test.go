@@ -93,6 +93,7 @@ func BenchmarkHeld(b *testing.B) {
 		{"services", func(i int) any { return realisticService(i) }},
 		{"ingresses", func(i int) any { return realisticIngress(i) }},
 		{"nodes", func(i int) any { return realisticNode(i) }},
+		{"endpointslices of 10 pods", func(i int) any { return realisticSlice(i) }},
 	} {
 		for _, trim := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%s/trimmed=%v", kind.name, trim), func(b *testing.B) {
