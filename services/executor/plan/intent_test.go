@@ -198,6 +198,7 @@ func TestAdopted(t *testing.T) {
 		Description: "Kubernetes Ingress web in namespace n from cluster c, version: 42", Tags: append(owner.Tags(), loadbalancer.AdoptedTag, "of OIC"),
 		Pools: []plan.Pool{pool("kube_ingress_c_n_web"), pool("e3b0"), pool("ffff")},
 		Listeners: []plan.Listener{{ID: "l", Status: plan.Active, Name: "kube_ingress_c_n_web", Protocol: "HTTP", Port: 80, DefaultPoolID: "kube_ingress_c_n_web",
+			AllowedCIDRs: []string{"0.0.0.0/0"},
 			Policies: []plan.Policy{
 				{ID: "1", Status: plan.Active, Action: "REDIRECT_TO_POOL", PoolID: "e3b0", Rules: []plan.Rule{{Rule: host}, {Rule: path}}},
 				{ID: "2", Status: plan.Active, Action: "REDIRECT_TO_POOL", PoolID: "ffff", Rules: []plan.Rule{{Rule: host}}},

@@ -41,7 +41,7 @@ func (d *differ) listener(want loadbalancer.Listener, have Listener) {
 	tags = with(with(tags, d.ownerTags()), want.SetTags())
 	reset := slices.DeleteFunc(loadbalancer.WasSet(have.Tags), func(name string) bool { return slices.Contains(want.Set(), name) })
 	if have.Down || have.Status == Error || have.Name != want.Name || have.DefaultPoolID != pool || want.DefaultPool != "" && pool == "" ||
-		!sameSet(tags, have.Tags) || len(reset) > 0 || differs(want, have) {
+		!sameSet(tags, have.Tags) || len(reset) > 0 || d.open(want, have) || !sameCertificates(refs, have.Refs) || differs(want, have) {
 		d.add(UpdateListener{ID: have.ID, Listener: want, DefaultPoolID: pool, Refs: refs, Tags: tags, Reset: reset})
 	}
 }
@@ -49,14 +49,20 @@ func (d *differ) listener(want loadbalancer.Listener, have Listener) {
 // differs compares the settings of a listener. What is left to the operator is
 // not compared.
 func differs(want loadbalancer.Listener, have Listener) bool {
-	return !slices.Equal(have.AllowedCIDRs, want.AllowedCIDRs) ||
-		!sameCertificates(want.Certificates, have.Certificates) ||
+	return !sameCertificates(want.Certificates, have.Certificates) ||
 		have.HSTS != want.HSTS || !slices.Equal(have.Headers, want.Headers) ||
 		len(want.TLSVersions) > 0 && !slices.Equal(have.TLSVersions, want.TLSVersions) ||
 		want.TLSCiphers != "" && have.TLSCiphers != want.TLSCiphers ||
 		other(want.Timeouts.ClientData, have.Timeouts.ClientData) || other(want.Timeouts.MemberConnect, have.Timeouts.MemberConnect) ||
 		other(want.Timeouts.MemberData, have.Timeouts.MemberData) || other(want.Timeouts.TCPInspect, have.Timeouts.TCPInspect) ||
 		other(want.ConnectionLimit, have.ConnectionLimit)
+}
+
+// open says whether the port lets in others than are wanted. The peers write
+// everyone as a CIDR.
+func (d *differ) open(want loadbalancer.Listener, have Listener) bool {
+	everyone := slices.Equal(have.AllowedCIDRs, []string{"0.0.0.0/0"}) || slices.Equal(have.AllowedCIDRs, []string{"::/0"})
+	return !slices.Equal(have.AllowedCIDRs, want.AllowedCIDRs) && !(d.adopted && everyone && len(want.AllowedCIDRs) == 0)
 }
 
 // other says whether a number is wanted and is not there.

@@ -95,7 +95,7 @@ func damage(t *rapid.T, c *octavia) {
 	if lb == nil || lb.Status.Pending() {
 		return
 	}
-	switch n := rapid.IntRange(0, 16).Draw(t, "damage"); n {
+	switch n := rapid.IntRange(0, 17).Draw(t, "damage"); n {
 	case 0:
 		lb.Name = "renamed"
 	case 1:
@@ -153,6 +153,8 @@ func damageListener(c *octavia, l *plan.Listener, n int) {
 		for i := range l.Certificates {
 			l.Certificates[i] = l.Refs[i]
 		}
+		c.state.Secrets = nil
+	case 17: // and a reader remembers their names
 		c.state.Secrets = nil
 	case 14:
 		l.HSTS.MaxAge, l.Headers, l.AllowedCIDRs = 1, []string{"X-Forwarded-Port"}, []string{"192.0.2.0/24"}
