@@ -105,9 +105,27 @@ func vaultFilter(r *request, name string) bool {
 	return !given || slices.Contains(want, name)
 }
 
-// mayReadSecrets is Barbican's default policy in short: one who has a role in
-// the project of the secret. Nobody sees those of another project.
-func (r *request) mayReadSecrets(project string) bool { return r.token.project == project }
+// roleCreator is who may have secrets by Barbican's default policy.
+const roleCreator = "creator"
+
+// maySecret is that policy in short: one who has the role, or is admin, in the
+// project of the object.
+func (r *request) maySecret(project string) bool {
+	return r.token.project == project && (slices.Contains(r.token.roles, roleCreator) || slices.Contains(r.token.roles, "admin"))
+}
+
+// noSecret is how Barbican says no; what it says of is "Secret retrieval".
+func noSecret(what string) error {
+	return vaultError(403, "Forbidden", what+" attempt not allowed - please review your user/project privileges")
+}
+
+// attempt is what a call of one object attempts, in Barbican's words.
+func (r *request) attempt(kind string) string {
+	if r.method == "DELETE" {
+		return kind + " deletion"
+	}
+	return kind + " retrieval"
+}
 
 // vaultID is an id as Barbican takes it: a random UUID.
 var vaultID = regexp.MustCompile(`^(?i)[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)

@@ -25,15 +25,12 @@ func (c *Cloud) certificate(ref, project string) (*tls.Certificate, error) {
 		if s == nil || s.Project != project || s.Media == "" {
 			return nil, errNoSecret
 		}
-		key, leaf, chain, err := pkcs12.DecodeChain(s.Payload, "")
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errNoPassword, err)
+		d, known := c.decoded[id]
+		if !known {
+			d.certificate, d.err = decode(s.Payload)
+			c.decoded[id] = d
 		}
-		out := &tls.Certificate{PrivateKey: key, Leaf: leaf, Certificate: [][]byte{leaf.Raw}}
-		for _, above := range chain {
-			out.Certificate = append(out.Certificate, above.Raw)
-		}
-		return out, nil
+		return d.certificate, d.err
 	}
 	id, ok := c.last(ref, "containers")
 	b := c.state.Containers[id]
@@ -50,6 +47,24 @@ func (c *Cloud) certificate(ref, project string) (*tls.Certificate, error) {
 	chain := append(append(slices.Clone(part("certificate")), '\n'), part("intermediates")...)
 	pair, err := tls.X509KeyPair(chain, part("private_key"))
 	return &pair, err
+}
+
+// decoded is what a secret was read to; a secret never changes.
+type decoded struct {
+	certificate *tls.Certificate
+	err         error
+}
+
+func decode(payload []byte) (*tls.Certificate, error) {
+	key, leaf, chain, err := pkcs12.DecodeChain(payload, "")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoPassword, err)
+	}
+	out := &tls.Certificate{PrivateKey: key, Leaf: leaf, Certificate: [][]byte{leaf.Raw}}
+	for _, above := range chain {
+		out.Certificate = append(out.Certificate, above.Raw)
+	}
+	return out, nil
 }
 
 // checkRefs is Octavia's validation of references to certificates: those that

@@ -73,8 +73,8 @@ type User struct {
 // application credential.
 func DefaultUsers() []User {
 	return []User{
-		{Entry: "sandbox", Name: "exposer", Project: "k8s", Roles: []string{"member", "reader", roleMember}},
-		{Entry: "sandbox-other", Name: "other", Project: "other", Roles: []string{"member", "reader", roleMember}},
+		{Entry: "sandbox", Name: "exposer", Project: "k8s", Roles: []string{"member", "reader", roleMember, roleCreator}},
+		{Entry: "sandbox-other", Name: "other", Project: "other", Roles: []string{"member", "reader", roleMember, roleCreator}},
 		{Entry: "sandbox-observer", Name: "observer", Project: "k8s", Roles: []string{"reader", roleObserver}},
 		{Entry: "sandbox-norole", Name: "norole", Project: "k8s", Roles: []string{"member", "reader"}},
 		{Entry: "sandbox-admin", Name: "admin", Project: "admin", Roles: []string{"admin", roleAdmin}},

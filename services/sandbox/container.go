@@ -36,6 +36,13 @@ func (c *Cloud) showContainer(b *container) object {
 
 func (c *Cloud) containers(r *request) (int, any, http.Header, error) {
 	if len(r.path) == 1 {
+		may := r.maySecret(r.token.project)
+		switch {
+		case r.method == "POST" && !may:
+			return 0, nil, nil, noSecret("Container creation")
+		case r.method == "GET" && !may:
+			return 0, nil, nil, noSecret("Containers(s) retrieval")
+		}
 		switch r.method {
 		case "POST":
 			b, err := c.createContainer(r)
@@ -55,8 +62,8 @@ func (c *Cloud) containers(r *request) (int, any, http.Header, error) {
 	if b == nil {
 		return 0, nil, nil, vaultMissing("Secrets container")
 	}
-	if !r.mayReadSecrets(b.Project) {
-		return 0, nil, nil, vaultError(403, "Forbidden", "Container retrieval attempt not allowed - please review your user/project privileges")
+	if !r.maySecret(b.Project) {
+		return 0, nil, nil, noSecret(r.attempt("Container"))
 	}
 	switch r.verb(1) {
 	case "GET id":
@@ -103,7 +110,7 @@ func (c *Cloud) createContainer(r *request) (*container, error) {
 	}
 	for _, ref := range in.Refs {
 		id, ok := c.last(ref.Ref, "secrets")
-		if s := c.state.Secrets[id]; !ok || s == nil || !r.mayReadSecrets(s.Project) {
+		if s := c.state.Secrets[id]; !ok || s == nil || !r.maySecret(s.Project) {
 			return nil, vaultError(404, "Not Found", "Secret provided for '"+ref.Name+"' doesn't exist.")
 		}
 	}

@@ -127,6 +127,11 @@ func (c *Cloud) claim(p netip.Prefix) error {
 // configured must be known to it.
 func (c *Cloud) refurnish() error {
 	for _, want := range c.cfg.Users {
+		for _, u := range c.state.Users {
+			if u.Name == want.Name && c.state.Projects[u.Project] == want.Project {
+				u.Roles = slices.Clone(want.Roles)
+			}
+		}
 		if count(c.state.Users, func(u *user) bool { return u.Name == want.Name && c.state.Projects[u.Project] == want.Project }) == 0 {
 			return fmt.Errorf("sandbox: Users: %s of project %s is not in the state file %s (delete it to begin with an empty cloud)", want.Name, want.Project, c.cfg.StateFile)
 		}

@@ -227,24 +227,7 @@ func (p *plane) settings(lb *loadBalancer, l *listener) *settings {
 		return id
 	}
 	s.fallback = use(l.DefaultPool)
-	var policies []l7.Policy
-	for i, id := range l.Policies {
-		pol := p.c.state.Policies[id]
-		if !pol.Enabled || pol.Provisioning != Active {
-			continue
-		}
-		out := l7.Policy{ID: id, Position: i + 1, Action: pol.Action, URL: pol.URL, Prefix: pol.Prefix, Pool: use(pol.Pool)}
-		if pol.Code != nil {
-			out.Code = *pol.Code
-		}
-		for _, rid := range pol.Rules {
-			if r := p.c.state.Rules[rid]; r.Enabled && r.Provisioning == Active {
-				out.Rules = append(out.Rules, l7.Rule{Type: r.Type, Compare: r.Compare, Key: r.Key, Value: r.Value, Invert: r.Invert})
-			}
-		}
-		policies = append(policies, out)
-	}
-	s.table = l7.New(policies, s.fallback)
+	s.table = p.c.table(l, use)
 	return s
 }
 

@@ -73,6 +73,7 @@ type Cloud struct {
 	version uint64 // of the state, for the saver
 	tokens  map[string]*token
 	timers  map[string]*time.Timer
+	decoded map[string]decoded // by secret
 	closed  bool
 	saveErr error
 
@@ -83,7 +84,7 @@ type Cloud struct {
 
 // Start plays a cloud until Close, or until ctx ends.
 func Start(ctx context.Context, cfg Config) (*Cloud, error) {
-	c := &Cloud{cfg: cfg, tokens: map[string]*token{}, timers: map[string]*time.Timer{}, served: make(chan struct{})}
+	c := &Cloud{cfg: cfg, tokens: map[string]*token{}, timers: map[string]*time.Timer{}, decoded: map[string]decoded{}, served: make(chan struct{})}
 	if err := c.configure(); err != nil {
 		return nil, err
 	}

@@ -57,6 +57,13 @@ func (c *Cloud) showSecret(s *secret) object {
 
 func (c *Cloud) secrets(r *request) (int, any, http.Header, error) {
 	if len(r.path) == 1 {
+		may := r.maySecret(r.token.project)
+		switch {
+		case r.method == "POST" && !may:
+			return 0, nil, nil, noSecret("Secret creation")
+		case r.method == "GET" && !may:
+			return 0, nil, nil, noSecret("Secret(s) retrieval")
+		}
 		switch r.method {
 		case "POST":
 			s, err := c.createSecret(r)
@@ -76,12 +83,8 @@ func (c *Cloud) secrets(r *request) (int, any, http.Header, error) {
 	if s == nil {
 		return 0, nil, nil, vaultMissing("Secret")
 	}
-	if !r.mayReadSecrets(s.Project) {
-		what := "retrieval"
-		if r.method == "DELETE" {
-			what = "deletion"
-		}
-		return 0, nil, nil, vaultError(403, "Forbidden", "Secret "+what+" attempt not allowed - please review your user/project privileges")
+	if !r.maySecret(s.Project) {
+		return 0, nil, nil, noSecret(r.attempt("Secret"))
 	}
 	switch r.verb(1) {
 	case "GET id":
@@ -91,6 +94,7 @@ func (c *Cloud) secrets(r *request) (int, any, http.Header, error) {
 		return 200, c.showSecret(s), nil, nil
 	case "DELETE id":
 		delete(c.state.Secrets, s.ID)
+		delete(c.decoded, s.ID)
 		return 204, nil, nil, nil
 	case "GET payload":
 		return c.payload(r, s)
