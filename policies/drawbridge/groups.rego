@@ -77,5 +77,5 @@ remedy := {
 	"namespace": "use another group, or have both let in by settings.groups.members",
 	"port": "use another port or group, or have the other one removed first",
 	"route": "use another host, path or group, or have the other one removed first",
-	"setting": "ask for the same, or use another group",
+	"setting": "ask for the same, or have all of the group ask for the other, or use another group",
 }

@@ -72,7 +72,7 @@ test_taken_route_names_the_older if {
 test_other_setting_names_both if {
 	conflict_reason({"what": "setting", "subject": "internal", "wanted": "true", "held": "false"}) == concat("", [
 		"internal of the shared load balancer: true here, but false in Ingress blog/front of cluster c1: ",
-		"ask for the same, or use another group",
+		"ask for the same, or have all of the group ask for the other, or use another group",
 	])
 }
 

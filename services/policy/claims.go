@@ -132,26 +132,26 @@ func (b *bucket) find(r row, before uint64, limit int) []claim {
 	return out
 }
 
-// oldest is the oldest claim of another row than r; only what is older than
-// before counts, 0 is all.
-func (b *bucket) oldest(r row, before uint64) (claim, bool) {
+// oldest is the oldest claim that counts; only what is older than before may, 0
+// is all.
+func (b *bucket) oldest(before uint64, counts func(claim) bool) (claim, bool) {
 	var best claim
 	found := false
 	for _, o := range b.order {
-		for _, c := range o.claims {
-			if c.row == r {
-				continue
-			}
-			if !found || compareClaims(c, best) < 0 {
-				best, found = c, true
-			}
+		if found && compareClaims(best, o.claims[0]) < 0 {
 			break
 		}
-		if found && o.space != r.space() {
-			break
+		for _, c := range o.claims {
+			if found && compareClaims(best, c) < 0 || before > 0 && c.age >= before {
+				break
+			}
+			if counts(c) {
+				best, found = c, true
+				break
+			}
 		}
 	}
-	return best, found && (before == 0 || best.age < before)
+	return best, found
 }
 
 // unit is one load balancer and the age of each exposure that it carries.

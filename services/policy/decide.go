@@ -14,6 +14,9 @@ import (
 
 const ruleFailed = events.RulePolicyFailed
 
+// ruleGroup is the rule by which a bundle denies conflicts; see policies/README.md.
+const ruleGroup = "group"
+
 // Question is everything that a decision follows from, beside the bundle.
 type Question struct {
 	Key      events.Key

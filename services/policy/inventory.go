@@ -39,6 +39,7 @@ type Inventory struct {
 	spaces  map[space]*balancers
 	stakes  map[shared]map[say]*bucket // by what is wanted of it
 	groups  map[string]*bucket         // members, by groupScope
+	pending map[row][]stake            // what members of groups ask for that are denied it by their group alone
 }
 
 type holder struct {
@@ -53,7 +54,7 @@ type holder struct {
 // NewInventory returns one in which nothing is held.
 func NewInventory() *Inventory {
 	return &Inventory{holders: map[row]holder{}, claims: map[string]*bucket{}, spaces: map[space]*balancers{},
-		stakes: map[shared]map[say]*bucket{}, groups: map[string]*bucket{}}
+		stakes: map[shared]map[say]*bucket{}, groups: map[string]*bucket{}, pending: map[row][]stake{}}
 }
 
 // Hold says what the exposure of a key holds: what stands of it, nil is
@@ -260,11 +261,44 @@ func (i *Inventory) against(r row, s stake, bundle string, before func() uint64)
 		if mine.value == "" || other.value == "" || other.value == mine.value || other.bundle != mine.bundle {
 			continue
 		}
-		if c, found := b.oldest(r, before()); found && (!ok || compareClaims(c, oldest) < 0) {
+		c, found := b.oldest(before(), func(c claim) bool { return c.row != r && !i.follows(c.row, s) })
+		if found && (!ok || compareClaims(c, oldest) < 0) {
 			oldest, value, ok = c, other.value, true
 		}
 	}
 	return oldest, value, ok
+}
+
+// follows reports whether a row that has something else asks for s, too, and
+// gets it as soon as others have it: so that members of a group can change
+// together what they must have alike. The last who asks is approved, and then
+// the others.
+func (i *Inventory) follows(r row, s stake) bool {
+	asks := i.pending[r]
+	if s.what != WhatSetting || len(asks) == 0 {
+		return false
+	}
+	if _, found := slices.BinarySearchFunc(asks, s, compareStakes); !found {
+		return false
+	}
+	return !slices.ContainsFunc(asks, func(x stake) bool {
+		if x.what == WhatSetting {
+			return false
+		}
+		_, _, conflict := i.against(r, x, "", func() uint64 { return 0 })
+		return conflict
+	})
+}
+
+// pend takes in what r asks for and is denied by its group alone; nil: nothing.
+func (i *Inventory) pend(r row, asks []stake) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(asks) == 0 {
+		delete(i.pending, r)
+		return
+	}
+	i.pending[r] = asks
 }
 
 // opponent is the oldest of those whose claim conflicts with a stake of r.

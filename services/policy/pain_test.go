@@ -245,3 +245,55 @@ func TestPain13ReloadTakesNobodyDown(t *testing.T) {
 		}
 	}
 }
+
+// TestPain13SettingsChangeTogether: members of a group change what they must
+// have alike by all asking for it. Until the last one does nothing changes, then
+// all get it, and nobody loses its place.
+func TestPain13SettingsChangeTogether(t *testing.T) {
+	l := newLedger()
+	engine, signer := engineOf(t, ""), testSigner(t)
+	replicas := []*replica{newReplica(l, engine, signer), newReplica(l, engine, signer)}
+	names := []string{"a", "b", "c"}
+	member := func(name, path string, sources ...string) events.Exposure {
+		e := site(ingressKey("shop", name), "www.example.org")
+		e.Listeners[0].Backend, e.Listeners[0].AllowedSources, e.Listeners[0].Routes[0].Path = "", sources, path
+		return grouped("shop", e)
+	}
+	ask := func(e events.Exposure) { l.request(t, e.Key, wish(e, publicNamespace)) }
+	verdicts := func() (out string) {
+		settle(t, l, replicas...)
+		for _, n := range names {
+			d := l.decisions()[ingressKey("shop", n)]
+			if d.Exposure == nil {
+				t.Fatalf("%s has lost its place: %q", n, d.Reasons)
+			}
+			out += n + " " + string(d.Verdict) + " " + strings.Join(d.Exposure.Listeners[0].AllowedSources, ",") + "; "
+		}
+		return out
+	}
+	for _, n := range names {
+		ask(member(n, "/"+n))
+	}
+	if got := verdicts(); got != "a approved ; b approved ; c approved ; " {
+		t.Fatal(got)
+	}
+	const from = "192.0.2.0/24"
+	ask(member("a", "/a", from))
+	if got := verdicts(); got != "a denied ; b approved ; c approved ; " {
+		t.Error(got)
+	}
+	ask(member("b", "/c", from)) // and a path that it cannot have
+	ask(member("c", "/c", from))
+	if got := verdicts(); got != "a denied ; b denied ; c denied ; " {
+		t.Error(got)
+	}
+	// Both replicas decide at once, neither knowing what the other says.
+	ask(member("b", "/b", from))
+	for _, r := range replicas {
+		r.watch(l, 0)
+		r.step(t)
+	}
+	if got := verdicts(); got != "a approved "+from+"; b approved "+from+"; c approved "+from+"; " {
+		t.Error(got)
+	}
+}

@@ -139,6 +139,9 @@ func (t *table) decided(r row, rec bus.Record, own bool) {
 	}
 	t.hold(r, e, own)
 	t.await(r, e)
+	if !own {
+		t.rally(r)
+	}
 	if want, ok := e.requested(); ok {
 		if d, ok := e.decision(); !ok || d.Wish != want.Digest {
 			t.wake(r, e.age())
@@ -226,9 +229,29 @@ func (t *table) await(r row, e *entry) {
 	d, decided := e.decision()
 	if !ok || !decided || want.Exposure == nil || d.Wish != want.Digest || d.Verdict != events.Denied {
 		t.waiting.drop(r)
+		t.inventory.pend(r, nil)
 		return
 	}
 	t.waiting.set(r, *want.Exposure)
+	if slices.Equal(d.Rules, []string{ruleGroup}) {
+		t.inventory.pend(r, t.waiting.wants[r].stakes)
+	} else {
+		t.inventory.pend(r, nil)
+	}
+}
+
+// rally wakes those of the group of r that wait for what r waits for, too:
+// another replica denied it, which did not know yet that they all ask alike.
+func (t *table) rally(r row) {
+	for _, s := range t.waiting.wants[r].stakes {
+		if s.what == WhatSetting {
+			t.waiting.forShared(s.shared, func(other row) {
+				if x := t.rows[other]; x != nil && other != r {
+					t.wake(other, x.age())
+				}
+			})
+		}
+	}
 }
 
 // wakeOwed wakes every row that the bundle p has not decided.
