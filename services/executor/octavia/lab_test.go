@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -368,21 +369,31 @@ func neutron(t testing.TB, cloud, file string) *gophercloud.ServiceClient {
 	return must(openstack.NewNetworkV2(provider, endpoint))
 }
 
-// node makes a port with an address, as an instance has, until the test ends.
+// node makes a port with an address, as an instance has.
 func node(t testing.TB, network *gophercloud.ServiceClient, networkID, subnetID, address string, secured bool) string {
 	t.Helper()
-	p := must(ports.Create(t.Context(), network, portsecurity.PortCreateOptsExt{PortSecurityEnabled: &secured,
-		CreateOptsBuilder: ports.CreateOpts{NetworkID: networkID, Name: "drawbridge-test-node", FixedIPs: []ports.IP{{SubnetID: subnetID, IPAddress: address}}}}).Extract())
-	t.Cleanup(func() {
-		if err := ports.Delete(context.Background(), network, p.ID).ExtractErr(); err != nil {
-			t.Error(err)
-		}
-	})
+	var o ports.CreateOptsBuilder = ports.CreateOpts{NetworkID: networkID, Name: "drawbridge-test-node", FixedIPs: []ports.IP{{SubnetID: subnetID, IPAddress: address}}}
+	if !secured {
+		o = portsecurity.PortCreateOptsExt{PortSecurityEnabled: &secured, CreateOptsBuilder: o}
+	}
+	p := must(ports.Create(t.Context(), network, o).Extract())
 	return p.ID
 }
 
+// node makes a port until the test ends.
+func (l *lab) node(network *gophercloud.ServiceClient, address string, secured bool) string {
+	l.Helper()
+	id := node(l, network, os.Getenv("DRAWBRIDGE_LAB_K8S_NET_ID"), l.subnet, address, secured)
+	l.Cleanup(func() {
+		if err := ports.Delete(context.Background(), network, id).ExtractErr(); err != nil && !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+			l.Error(err)
+		}
+	})
+	return id
+}
+
 // groupLife goes through the life of a security group on a cloud.
-func groupLife(t *testing.T, c *octavia.Client, owner loadbalancer.Owner, network *gophercloud.ServiceClient, networkID, subnetID string, addresses [3]string) {
+func groupLife(t *testing.T, c *octavia.Client, owner loadbalancer.Owner, network *gophercloud.ServiceClient, subnetID, first, second string, addresses [3]string) {
 	sync := func(want *octavia.SecurityGroup, steps int) []string {
 		t.Helper()
 		var calls octavia.Calls
@@ -401,8 +412,6 @@ func groupLife(t *testing.T, c *octavia.Client, owner loadbalancer.Owner, networ
 		t.Helper()
 		return must(ports.Get(t.Context(), network, port).Extract()).SecurityGroups
 	}
-	first, second := node(t, network, networkID, subnetID, addresses[0], true), node(t, network, networkID, subnetID, addresses[1], true)
-	node(t, network, networkID, subnetID, addresses[2], false) // takes no group
 	before := groupsOf(first)
 	source := netip.MustParsePrefix("10.20.0.0/24")
 	want := octavia.SecurityGroup{Addresses: []string{addresses[0], addresses[2]}, SubnetIDs: []string{subnetID}, Rules: []octavia.SecurityRule{
@@ -438,5 +447,80 @@ func groupLife(t *testing.T, c *octavia.Client, owner loadbalancer.Owner, networ
 func TestLabSecurityGroup(t *testing.T) {
 	l := startLab(t)
 	network := neutron(t, os.Getenv("DRAWBRIDGE_LAB_CLOUD"), os.Getenv("DRAWBRIDGE_LAB_CLOUDS"))
-	groupLife(t, l.Client, l.owner, network, os.Getenv("DRAWBRIDGE_LAB_K8S_NET_ID"), l.subnet, [3]string{"10.20.0.241", "10.20.0.242", "10.20.0.243"})
+	addresses := [3]string{"10.20.0.241", "10.20.0.242", "10.20.0.243"}
+	l.node(network, addresses[2], false) // takes no group
+	groupLife(t, l.Client, l.owner, network, l.subnet, l.node(network, addresses[0], true), l.node(network, addresses[1], true), addresses)
+}
+
+// TestLabManySecrets: the real Barbican finds those of an owner among more than
+// a page of others.
+func TestLabManySecrets(t *testing.T) {
+	l := startLab(t)
+	digest := l.sealed.issue(t, "a.example.org", false)
+	create := func(name string) plan.CreateSecret {
+		o := l.owner
+		o.Key.Name = name
+		return plan.CreateSecret{Name: o.SecretName(digest), Digest: digest}
+	}
+	for i := range 101 {
+		must(l.Apply(t.Context(), create(fmt.Sprint("web-", i))))
+	}
+	ours := must(l.Apply(t.Context(), create(l.owner.Key.Name)))
+	var calls octavia.Calls
+	begin := time.Now()
+	found := must(l.Secrets(octavia.Count(t.Context(), &calls), l.owner))
+	t.Logf("one of %d in %.2f s, %+v", 102, time.Since(begin).Seconds(), calls.Sum())
+	l.same("secrets", found, []plan.Secret{{Ref: ours.ID, Name: l.owner.SecretName(digest)}})
+	if all := must(l.AllSecrets(t.Context(), l.owner.Fleet)); len(all) != 102 {
+		t.Errorf("%d are found", len(all))
+	}
+}
+
+// TestLabPlaced puts a load balancer on a port that stands, gives it a floating
+// IP of a subnet, and adopts both.
+func TestLabPlaced(t *testing.T) {
+	l := startLab(t)
+	network := neutron(t, os.Getenv("DRAWBRIDGE_LAB_CLOUD"), os.Getenv("DRAWBRIDGE_LAB_CLOUDS"))
+	port := l.node(network, "10.20.0.244", true)
+	if found := must(l.Ports(t.Context(), port)); len(found) != 1 || !slices.Contains(found[0].Addresses, "10.20.0.244") {
+		t.Errorf("port is %+v", found)
+	}
+	r := must(l.Apply(t.Context(), plan.CreateLoadBalancer{LoadBalancer: loadbalancer.LoadBalancer{Name: "kube_service_c_n_web", Description: "theirs", Tags: []string{"kube_service_c_n_web"},
+		FlavorID: os.Getenv("DRAWBRIDGE_LAB_FLAVOR_SINGLE_ID"), VIP: loadbalancer.VIP{PortID: port, SubnetID: l.subnet}}}))
+	t.Cleanup(func() { // it has no tags of the fleet until it is adopted
+		_, _ = l.Apply(context.Background(), plan.DeleteLoadBalancer{ID: r.ID})
+	})
+	before := l.settles(r.ID)
+	l.same("port", before.PortID, port)
+	l.same("flavor", before.FlavorID, os.Getenv("DRAWBRIDGE_LAB_FLAVOR_SINGLE_ID"))
+	f := must(l.Apply(t.Context(), plan.CreateFloatingIP{NetworkID: os.Getenv("DRAWBRIDGE_LAB_PUBLIC_NET_ID"), SubnetID: os.Getenv("DRAWBRIDGE_LAB_PUBLIC_SUBNET_ID"),
+		PortID: port, Description: "theirs too"})).FloatingIP
+	t.Cleanup(func() { _, _ = l.Apply(context.Background(), plan.DeleteFloatingIP{ID: f.ID}) })
+	done := must(l.Adopt(t.Context(), l.owner, r.ID))
+	t.Logf("%q", done)
+	if again := must(l.Adopt(t.Context(), l.owner, l.settles(r.ID).ID)); len(done) != 2 || len(again) != 0 {
+		t.Errorf("adopting again wrote %q", again)
+	}
+	after := l.settles(r.ID)
+	if diff := cmp.Diff(before, after, cmpopts.IgnoreFields(plan.LoadBalancer{}, "Tags", "UpdatedAt")); diff != "" {
+		t.Errorf("something else was written:\n%s", diff)
+	}
+	if found := must(l.Find(t.Context(), l.owner)); len(found) != 1 || found[0].ID != r.ID || !slices.Contains(found[0].Tags, "kube_service_c_n_web") {
+		t.Errorf("found: %+v", found)
+	}
+	must(l.Apply(t.Context(), plan.ReleaseFloatingIP{ID: f.ID, Address: f.Address, Description: l.owner.KeptDescription(), Unbind: true}))
+	if kept := must(l.FindFloatingIPs(t.Context(), octavia.FloatingIPQuery{Address: f.Address})); len(kept) != 1 || kept[0].PortID != "" || kept[0].Description != l.owner.KeptDescription() {
+		t.Errorf("kept: %+v", kept)
+	}
+	l.step(r.ID, plan.BindFloatingIP{ID: f.ID, Address: f.Address, PortID: port})
+	if bound := must(l.FindFloatingIPs(t.Context(), octavia.FloatingIPQuery{PortID: port})); len(bound) != 1 || bound[0].ID != f.ID {
+		t.Errorf("bound: %+v", bound)
+	}
+	must(l.Apply(t.Context(), plan.DeleteFloatingIP{ID: f.ID}))
+	must(l.Apply(t.Context(), plan.DeleteLoadBalancer{ID: r.ID}))
+	for deadline := time.Now().Add(3 * time.Minute); len(must(l.Find(t.Context(), l.owner))) > 0; time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not deleted")
+		}
+	}
 }
