@@ -20,8 +20,9 @@ type Config struct {
 	KeyFile string `yaml:"key-file"`
 	// GenerateKey makes the seed in KeyFile if the file is not there.
 	GenerateKey bool `yaml:"generate-key"`
-	// TrustedKeys are the public keys of replicas that sign with another seed. A
-	// decision that nobody of them signed is decided again.
+	// TrustedKeys are further public keys whose decisions are believed: of replicas
+	// that sign with another seed, and of the seed before, while it is changed. A
+	// decision that nobody of them signed is decided again, as if nothing stood.
 	TrustedKeys []string `yaml:"trusted-keys"`
 }
 

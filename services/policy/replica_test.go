@@ -198,7 +198,7 @@ func TestReplicasConverge(t *testing.T) {
 		l := newLedger()
 		replicas := []*replica{newReplica(l, engine, signer), newReplica(l, engine, signer)}
 		wishes := map[events.Key]events.Exposure{}
-		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
+		for range rapid.IntRange(5, 30).Draw(rt, "steps") {
 			k := ingressKey(fmt.Sprint("ns", rapid.IntRange(0, 2).Draw(rt, "ns")), fmt.Sprint("i", rapid.IntRange(0, 4).Draw(rt, "name")))
 			if rapid.IntRange(0, 3).Draw(rt, "gone") == 0 {
 				l.request(t, k, events.Requested{}.Seal())
