@@ -127,15 +127,15 @@ func (w *world) intact(site harness.Object) error {
 		return err
 	}
 	if len(listeners) != 1 || listeners[0].Port != 80 {
-		return fmt.Errorf("listeners %+v", listeners)
+		return fmt.Errorf("listeners %+v, want one on port 80", listeners)
 	}
 	pools, err := w.Cloud.Children("pools", lb.ID)
 	if err != nil || len(pools) != 2 {
-		return fmt.Errorf("pools %+v: %w", pools, err)
+		return errors.Join(err, fmt.Errorf("pools %+v, want 2", pools))
 	}
 	for _, p := range pools {
 		if members, err := w.Cloud.Members(p.ID); err != nil || len(members) != 2 {
-			return fmt.Errorf("members %+v: %w", members, err)
+			return errors.Join(err, fmt.Errorf("pool %s has members %+v, want 2", p.Name, members))
 		}
 	}
 	return nil
