@@ -18,7 +18,8 @@ type Config struct {
 	// refused as unknown and not shown.
 	APIVersion string
 	// Quota limits kinds per project: load_balancer, listener, pool, member,
-	// health_monitor, l7policy, l7rule, port, floatingip. Absent or -1: no limit.
+	// health_monitor, l7policy, l7rule, port, floatingip, security_group,
+	// security_group_rule. Absent or -1: no limit.
 	Quota map[string]int
 	// DataPlane opens real sockets and carries traffic.
 	DataPlane bool

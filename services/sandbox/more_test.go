@@ -110,6 +110,40 @@ func (cl *client) find(kind, name string) string {
 	return list[0].(object)["id"].(string)
 }
 
+// hasIPv6: this machine has a loopback address of IPv6.
+func hasIPv6() bool {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
+
+// Sources of IPv6 count as those of IPv4 do.
+func TestAllowedSourcesOfIPv6(t *testing.T) {
+	c := start(t, Config{DataPlane: true, Nodes: nodes(t, nodeAt(1, 30080, "TCP"))})
+	cl := logIn(t, c, "sandbox")
+	lb := cl.settled(cl.must(201, "POST", "/loadbalancers", object{"loadbalancer": object{
+		"vip_subnet_id": cl.find("subnets", NodeSubnet6Name),
+		"listeners":     []object{{"protocol": "HTTP", "protocol_port": 8080, "allowed_cidrs": []string{"fd00::/8"}, "default_pool": poolOf("p", "HTTP", memberOf(1, 30080, nil))}},
+	}})["loadbalancer"].(object)["id"].(string))
+	at, ok := c.Endpoint(lb["id"].(string), 8080)
+	if !ok && !hasIPv6() {
+		return // there is nothing to ask on this machine
+	}
+	if resp, err := http.Get("http://" + at.String()); err == nil {
+		resp.Body.Close()
+		t.Error("a foreign source got an answer")
+	}
+	cl.must(200, "PUT", "/listeners/"+lb["listeners"].([]any)[0].(object)["id"].(string), object{"listener": object{"allowed_cidrs": []string{"::1"}}})
+	cl.settled(lb["id"].(string))
+	resp, err := http.Get("http://" + at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+}
+
 // Every VIP takes traffic, whatever its family. Sources are of the first one's
 // family only, and with VIPs of two they break the load balancer.
 func TestAdditionalVIPs(t *testing.T) {
@@ -125,6 +159,10 @@ func TestAdditionalVIPs(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, e := range c.Endpoints() {
+		if e.Error != "" && e.Address.Is6() && !hasIPv6() {
+			seen[e.Address.String()] = true // it says why it is not open
+			continue
+		}
 		if e.Error != "" {
 			t.Errorf("%+v", e)
 			continue

@@ -332,6 +332,20 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
+// A check of a PROXY pool begins as its traffic does, but for nobody.
+func TestProxyProtocolOfChecks(t *testing.T) {
+	for protocol, want := range map[string]string{"PROXY": "PROXY UNKNOWN\r\n", "PROXYV2": "v2 20000000"} {
+		at, heard := hearing(t)
+		c := start(t, Config{DataPlane: true})
+		p := poolOf("p", protocol, object{"address": at.Addr().String(), "protocol_port": at.Port()})
+		p["healthmonitor"] = object{"type": "TCP", "delay": 5, "timeout": 3, "max_retries": 1}
+		logIn(t, c, "sandbox").expose(object{"listeners": []object{{"protocol": "TCP", "protocol_port": 8080, "default_pool": p}}})
+		if got := <-heard; got != want {
+			t.Errorf("%s: the member heard %q, want %q", protocol, got, want)
+		}
+	}
+}
+
 // A pool with TLS speaks it to its members, without looking at their names,
 // and so do its checks.
 func TestReencryption(t *testing.T) {
