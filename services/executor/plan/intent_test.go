@@ -264,3 +264,89 @@ func TestMemberSubnetRolls(t *testing.T) {
 		`set members of pool "p": 2, of which 0 are added, 0 changed; 1 are removed`,
 		`set members of pool "p": 3, of which 1 are added, 0 changed; 0 are removed`)
 }
+
+// TestReplacementIsNotReplaced: where the cloud does not give what is asked for,
+// one attempt stands, not a row of them.
+func TestReplacementIsNotReplaced(t *testing.T) {
+	o := cloud(t, web()).observe()
+	w := web()
+	w.Asked.FlavorID, w.Replace = "ha", true
+	old := *o.LoadBalancer
+	old.ID = "old"
+	o.Old = &old
+	expect(t, describe(plan.Diff(w, o)), `delete load balancer "lb" and all below it: another has taken its place`)
+}
+
+func TestFloatingIPOnAGivenLoadBalancerStays(t *testing.T) {
+	f := theirs()
+	f.PortID = "port"
+	o := plan.Observed{Owner: owner, LoadBalancer: &plan.LoadBalancer{ID: "given", Status: plan.Active, PortID: "port"}, FloatingIPs: []plan.FloatingIP{f}}
+	for _, network := range []string{"", "ext"} {
+		w := &loadbalancer.LoadBalancer{ID: "given", FloatingNetworkID: network, FloatingIPDescription: owner.Description()}
+		expect(t, describe(plan.Diff(w, o)))
+	}
+}
+
+func TestSecretThatIsThereTwice(t *testing.T) {
+	w := tls(web(), "sha256:a")
+	o := cloud(t, w).observe()
+	for _, ref := range []string{"https://keys/0", "https://keys/z"} {
+		twice := o
+		twice.Secrets = append([]plan.Secret{{Ref: ref, Name: owner.SecretName("sha256:a")}}, o.Secrets...)
+		for range 2 {
+			steps := plan.Diff(w, twice)
+			if len(steps) != 1 || steps[0] != (plan.DeleteSecret{Ref: ref, Name: owner.SecretName("sha256:a")}) {
+				t.Errorf("steps are %v", steps)
+			}
+			twice.Secrets = append(twice.Secrets[1:len(twice.Secrets):len(twice.Secrets)], twice.Secrets[0])
+		}
+	}
+}
+
+func TestMembersThatNeedNoDrain(t *testing.T) {
+	w := web()
+	w.Pools[0].DrainDelay = 30
+	o := cloud(t, w).observe()
+	gone := plan.Member{Member: loadbalancer.Member{Name: "b", Address: "10.0.0.2", Port: 80, Weight: 1}}
+	for name, change := range map[string]func(*plan.Member){"down": func(m *plan.Member) { m.Foreign = true }, "in ERROR": func(m *plan.Member) { m.Status = plan.Error }} {
+		t.Run(name, func(t *testing.T) {
+			m := gone
+			change(&m)
+			o := o
+			lb := *o.LoadBalancer
+			lb.Pools = []plan.Pool{lb.Pools[0]}
+			lb.Pools[0].Members = append([]plan.Member{m}, lb.Pools[0].Members...)
+			o.LoadBalancer = &lb
+			expect(t, describe(plan.Diff(w, o)), `set members of pool "p": 1, of which 0 are added, 0 changed; 1 are removed`)
+		})
+	}
+}
+
+func TestMemberInErrorIsSetAnew(t *testing.T) {
+	c := cloud(t, web())
+	c.state.LoadBalancer.Pools[0].Members[0].Status = plan.Error
+	expect(t, c.wishes(t, web()), `set members of pool "p": 1, of which 0 are added, 1 changed; 0 are removed`)
+}
+
+// TestSetTagComesBack: without it nobody would know that a setting was ours.
+func TestSetTagComesBack(t *testing.T) {
+	w := web()
+	w.Listeners[0].ConnectionLimit = new(int)
+	c := cloud(t, w)
+	c.state.LoadBalancer.Listeners[0].Tags = nil
+	if writes := c.wishes(t, w); len(writes) != 1 || len(c.state.LoadBalancer.Listeners[0].Tags) != 1 {
+		t.Errorf("writes are %v, tags %v", writes, c.state.LoadBalancer.Listeners[0].Tags)
+	}
+}
+
+// TestOwnFloatingIPGivenWhileItsPortIsGone: Neutron may still name the port of a
+// load balancer that another removed.
+func TestOwnFloatingIPGivenWhileItsPortIsGone(t *testing.T) {
+	w := web()
+	w.FloatingAddress = "203.0.113.1"
+	o := cloud(t, web()).observe()
+	o.LoadBalancer = nil
+	if msg := plan.Blocked(w, o); msg != "" {
+		t.Errorf("blocked by %q", msg)
+	}
+}
