@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ type world struct {
 	wish  int
 
 	patience time.Duration
+	log      io.Writer // beside the test's own
 }
 
 // newWorld is a world with a sandbox, for a test that runs beside others.
@@ -88,7 +91,7 @@ func (w *world) run() (stop func()) {
 	ctx, cancel := context.WithCancel(w.Context())
 	ready, ended := make(chan struct{}, 100), make(chan error, 1)
 	go func() {
-		ended <- executor.Run(ctx, w.cfg, w.bus, zerolog.New(zerolog.NewTestWriter(w.T)), prometheus.NewRegistry(), func(err error) {
+		ended <- executor.Run(ctx, w.cfg, w.bus, zerolog.New(io.MultiWriter(zerolog.NewTestWriter(w.T), cmp.Or[io.Writer](w.log, io.Discard))), prometheus.NewRegistry(), func(err error) {
 			if err == nil {
 				ready <- struct{}{}
 			}
@@ -119,6 +122,30 @@ func (w *world) run() (stop func()) {
 	}
 	w.Cleanup(stop)
 	return stop
+}
+
+// logged keeps what is logged from now on.
+func (w *world) logged() (text func() string) {
+	b := &safeBuffer{}
+	w.log = b
+	return b.String
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func key(name string) events.Key {

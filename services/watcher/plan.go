@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,10 @@ type Translation struct {
 	Wishes   []Wish
 	Problems []Problem
 }
+
+// PathMatching is the annotation that says how an Ingress matches paths:
+// kubernetes or raw-prefix.
+const PathMatching = translate.AnnotationPathMatching
 
 // Wish is what one object asks for, sealed as it would be published.
 type Wish struct {
@@ -49,7 +54,10 @@ func (p Problem) String() string {
 // Translate reads a folder of manifests once and says what they ask for, in the
 // order of the files. Only the cluster, cloud and class settings of cfg count.
 // The error is that of a folder that cannot be read, or of cfg.
-func Translate(folder string, cfg Config) (Translation, error) {
+func Translate(folder string, cfg Config) (Translation, error) { return TranslateAs(folder, cfg, nil) }
+
+// TranslateAs does it as if every object had these annotations too.
+func TranslateAs(folder string, cfg Config, annotations map[string]string) (Translation, error) {
 	cfg = cfg.Defaults()
 	if err := cfg.Validate(); err != nil {
 		return Translation{}, err
@@ -61,6 +69,16 @@ func Translate(folder string, cfg Config) (Translation, error) {
 	var out Translation
 	for _, f := range faults {
 		out.Problems = append(out.Problems, Problem{Message: f.Error(), Refused: true})
+	}
+	for i := range manifests {
+		all := maps.Clone(manifests[i].Object.GetAnnotations())
+		for k, v := range annotations {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[k] = v
+		}
+		manifests[i].Object.SetAnnotations(all)
 	}
 	known := inMemory(manifests)
 	settings := cfg.settings()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,11 +82,11 @@ func getLoadBalancersCommand() *cobra.Command {
 	return cmd
 }
 
-// cloudFlags add the flags of commands that look at a cloud.
-func cloudFlags(cmd *cobra.Command, file *string, cfg *config) {
+// cloudFlags add the flags of commands that look at a cloud, and those of more sections.
+func cloudFlags(cmd *cobra.Command, file *string, cfg *config, more ...string) {
 	cmd.Flags().StringVarP(file, "config", "c", configFileFromEnv(), "configuration file (YAML)")
 	for _, s := range settingsOf(cfg) {
-		if strings.HasPrefix(s.name, "executor.") {
+		if slices.ContainsFunc(append(more, "executor."), func(section string) bool { return strings.HasPrefix(s.name, section) }) {
 			cmd.Flags().Var(&flagValue{setting: s}, s.name, fmt.Sprintf("also %s", s.env()))
 		}
 	}

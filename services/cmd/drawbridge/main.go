@@ -50,7 +50,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), runCommand(), planCommand(), getCommand(), historyCommand(), showCommand(), versionCommand())
+	root.AddCommand(demoCommand(), runCommand(), planCommand(), adoptCommand(), getCommand(), historyCommand(), showCommand(), versionCommand())
 	return root
 }
 

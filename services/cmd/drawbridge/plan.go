@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,12 +37,14 @@ type plannedExposure struct {
 	Steps    []string       `json:"steps,omitempty"`
 	Problems []string       `json:"problems,omitempty"` // why the executor could not do it
 	Warnings []string       `json:"warnings,omitempty"`
+	// Rerouted are requests that an Ingress with the other path matching would send elsewhere.
+	Rerouted []string `json:"rerouted,omitempty"`
 }
 
 func planCommand() *cobra.Command {
 	cfg := defaults()
 	cfg.Watcher.Cluster = "plan"
-	var file, folder string
+	var file, folder, matching string
 	var against bool
 	var out output
 	cmd := &cobra.Command{
@@ -49,7 +53,9 @@ func planCommand() *cobra.Command {
 		Long: "Translate the manifests of a folder, ask policy about each, and say which steps would be taken in\n" +
 			"the cloud: from nothing, or with --against-cloud from what stands there. Nothing is written.\n\n" +
 			"Exit status 0: everything would be exposed. 2: something would be denied or held, or has a problem.\n" +
-			"1: the plan could not be made.",
+			"1: the plan could not be made.\n\n" +
+			"Of Ingresses that match paths as the octavia-ingress-controller does, the requests are named that\n" +
+			"would go elsewhere if they matched as Kubernetes says; --path-matching asks so of every Ingress.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := loadSettings(&cfg, file, cmd.Flags()); err != nil {
@@ -58,7 +64,7 @@ func planCommand() *cobra.Command {
 			if folder != "" {
 				cfg.Watcher.Folder = folder
 			}
-			p, err := makePlan(cmd.Context(), cfg, against)
+			p, err := makePlan(cmd.Context(), cfg, against, matching)
 			if err != nil {
 				return err
 			}
@@ -72,6 +78,8 @@ func planCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&folder, "folder", "f", "", "folder of manifests")
+	cmd.Flags().StringVar(&matching, "path-matching", "", "say which requests would go elsewhere if Ingresses matched paths so: kubernetes or raw-prefix")
+	complete(cmd, "path-matching", "kubernetes", "raw-prefix")
 	cmd.Flags().BoolVar(&against, "against-cloud", false, "compare with what stands in the configured cloud")
 	cmd.Flags().StringVarP(&file, "config", "c", configFileFromEnv(), "configuration file (YAML)")
 	addSettings(cmd.Flags(), &cfg)
@@ -79,7 +87,10 @@ func planCommand() *cobra.Command {
 	return cmd
 }
 
-func makePlan(ctx context.Context, cfg config, against bool) (planned, error) {
+func makePlan(ctx context.Context, cfg config, against bool, matching string) (planned, error) {
+	if matching != "" && matching != "kubernetes" && matching != "raw-prefix" {
+		return planned{}, fmt.Errorf("--path-matching %q: write kubernetes or raw-prefix", matching)
+	}
 	if cfg.Watcher.Folder == "" {
 		return planned{}, fmt.Errorf("name the folder of manifests with -f")
 	}
@@ -115,6 +126,9 @@ func makePlan(ctx context.Context, cfg config, against bool) (planned, error) {
 		p.Exposures = append(p.Exposures, plannedExposure{Key: w.Key, Where: w.Where, Asks: exposureLines(*w.Requested.Exposure),
 			Verdict: d.Verdict, Reasons: append(d.Reasons, d.Obligations...), Rules: d.Rules})
 	}
+	if err := p.reroute(cfg, t, at, matching); err != nil {
+		return planned{}, err
+	}
 	plans, err := executor.Plan(ctx, cfg.Executor, approved, against)
 	if err != nil {
 		return planned{}, err
@@ -124,6 +138,34 @@ func makePlan(ctx context.Context, cfg config, against bool) (planned, error) {
 		e.Steps, e.Problems, e.Warnings = x.Steps, x.Problems, x.Warnings
 	}
 	return p, nil
+}
+
+// reroute says of Ingresses which requests would go elsewhere if they matched
+// paths otherwise: as Kubernetes says, or as the octavia-ingress-controller does.
+// Where neither is asked about, that is said of those that do it like the latter.
+func (p *planned) reroute(cfg config, t watcher.Translation, at map[events.Key]int, matching string) error {
+	other, err := watcher.TranslateAs(cfg.Watcher.Folder, cfg.Watcher, map[string]string{watcher.PathMatching: cmp.Or(matching, "kubernetes")})
+	if err != nil {
+		return err
+	}
+	for _, w := range t.Wishes {
+		i := slices.IndexFunc(other.Wishes, func(o watcher.Wish) bool { return o.Key == w.Key })
+		if w.Key.Kind != events.KindIngress || i < 0 || matching == "" && !raw(*w.Requested.Exposure) {
+			continue
+		}
+		for _, r := range executor.Rerouted(*w.Requested.Exposure, *other.Wishes[i].Requested.Exposure) {
+			x := &p.Exposures[at[w.Key]]
+			x.Rerouted = append(x.Rerouted, "with "+watcher.PathMatching+": "+cmp.Or(matching, "kubernetes")+", "+r)
+		}
+	}
+	return nil
+}
+
+// raw says whether paths are matched as the octavia-ingress-controller does.
+func raw(e events.Exposure) bool {
+	return slices.ContainsFunc(e.Listeners, func(l events.Listener) bool {
+		return slices.ContainsFunc(l.Routes, func(r events.Route) bool { return r.PathType == events.PathRawPrefix })
+	})
 }
 
 func (p planned) refused() bool {
@@ -144,7 +186,7 @@ func (p planned) print(w io.Writer) error {
 		for _, part := range []struct {
 			mark  string
 			lines []string
-		}{{"  asks", x.Asks}, {"  because", x.Reasons}, {"  step", x.Steps}, {"  cannot", x.Problems}, {"  warning", x.Warnings}} {
+		}{{"  asks", x.Asks}, {"  because", x.Reasons}, {"  step", x.Steps}, {"  cannot", x.Problems}, {"  warning", x.Warnings}, {"  reroutes", x.Rerouted}} {
 			for _, l := range part.lines {
 				fmt.Fprintf(w, "%-10s %s\n", part.mark, oneLine(l))
 			}

@@ -146,3 +146,33 @@ func TestBadCloud(t *testing.T) {
 		})
 	}
 }
+
+// TestPlanPathMatching: what would go elsewhere with the other way to match paths
+// is said of an Ingress of the octavia-ingress-controller, and of others when asked.
+func TestPlanPathMatching(t *testing.T) {
+	ingress := func(class string) string {
+		return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: paths, namespace: shop, annotations: {" + class + "}}\n" +
+			"spec: {rules: [{host: shop.example.com, http: {paths: [" +
+			"{path: /api, pathType: Exact, backend: {service: {name: api, port: {number: 8080}}}}, " +
+			"{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}\n"
+	}
+	ours := strings.Replace(ingress(""), "spec: {", "spec: {ingressClassName: drawbridge, ", 1)
+	for _, c := range []struct {
+		name, manifest string
+		args           []string
+		says, not      string
+	}{
+		{"of the old class", ingress("kubernetes.io/ingress.class: openstack"), nil, "with drawbridge.dev/path-matching: kubernetes, shop.example.com:80/apimore: to shop/web:80, not shop/api:8080", ""},
+		{"of ours", ours, nil, "shop/paths", "reroutes"},
+		{"of ours, asked", ours, []string{"--path-matching", "raw-prefix"}, "with drawbridge.dev/path-matching: raw-prefix, shop.example.com:80/api/more: to shop/api:8080, not shop/web:80", ""},
+		{"wrong", ours, []string{"--path-matching", "regex"}, `--path-matching "regex": write kubernetes or raw-prefix`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			folder := cluster(t, []string{"namespaces.yaml", "nodes.yaml", "shop.yaml"}, map[string]string{"paths.yaml": c.manifest})
+			got := cli(t, append([]string{"plan", "-f", folder}, c.args...)...)
+			if text := got.out + got.err; !strings.Contains(text, c.says) || c.not != "" && strings.Contains(text, c.not) {
+				t.Errorf("status %d: %s\nwant it to say %q, and not %q", got.status, text, c.says, c.not)
+			}
+		})
+	}
+}
