@@ -135,3 +135,21 @@ func compare(b *testing.B, engine *Engine, questions []Question) []float64 {
 	}
 	return medians
 }
+
+// BenchmarkVerify is what it costs to believe a decision that is read: once for
+// each at the start, and for those of other replicas.
+func BenchmarkVerify(b *testing.B) {
+	s := testSigner(b)
+	trust, err := trustIn(s, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := twoHosts()
+	d := signed(b, s, e.Key, events.Decided{Verdict: events.Approved, Wish: "w", Exposure: &e})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := trust.verify(e.Key, d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -212,6 +212,9 @@ func (t *table) hold(r row, e *entry, own bool) {
 			again(other)
 			again(r)
 		}
+		if s.what == WhatSetting {
+			t.waiting.forShared(s.shared, again) // who asks for the same may follow
+		}
 	}
 	if c.freed {
 		t.waiting.inSpace(r.space(), again)
