@@ -76,7 +76,7 @@ func (p *plane) refresh() {
 		return
 	}
 	for id := range p.c.state.LoadBalancers {
-		p.apply(id)
+		p.apply(id, false)
 	}
 }
 
@@ -108,8 +108,10 @@ func (p *plane) forget() {
 }
 
 // apply makes the data plane do what a load balancer says. What is pending or
-// in error is left as it was.
-func (p *plane) apply(id string) {
+// in error is left as it was. After a change of the load balancer itself, a
+// listener whose certificate is gone drops out, as amphora's driver has it; till
+// then it serves what it has loaded.
+func (p *plane) apply(id string, changed bool) {
 	lb := p.c.state.LoadBalancers[id]
 	if !p.c.cfg.DataPlane || p.c.closed || lb == nil || lb.Provisioning != Active {
 		return
@@ -124,6 +126,10 @@ func (p *plane) apply(id string) {
 	for _, lid := range lb.Listeners {
 		l := p.c.state.Listeners[lid]
 		kind := transport(l.Protocol)
+		if _, whole := p.c.offload(l); changed && l.Protocol == "TERMINATED_HTTPS" && l.Provisioning == Active && !whole {
+			l.Provisioning, l.Operating = Error, Error
+			l.touch(p.c.now())
+		}
 		if !lb.Enabled || !l.Enabled || l.Provisioning != Active || kind == "SCTP" || l.Protocol == "PROMETHEUS" {
 			continue
 		}

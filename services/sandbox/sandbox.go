@@ -34,7 +34,8 @@
 // port behind; a nested pool with TLS is a 500 unless it names three more
 // attributes; rules nested in a new policy are a 500; a certificate that is
 // deleted while a listener has it makes the next change of a pool, member,
-// monitor, and even a cascading delete, last for ever (BrokenReferences); sources (allowed_cidrs) on a load balancer with VIPs of two
+// monitor, and even a cascading delete, last for ever, and any other change take
+// the listener out (BrokenReferences); sources (allowed_cidrs) on a load balancer with VIPs of two
 // families put it into ERROR.
 //
 // The provider ovn (Config.WithOVN) is its driver's refusals, from its source;

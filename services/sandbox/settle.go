@@ -122,7 +122,7 @@ func (c *Cloud) settle(id string) {
 		lb.touch(now)
 	}
 	c.operate(lb)
-	c.plane.apply(id)
+	c.plane.apply(id, true)
 }
 
 func (c *Cloud) drop(kind, id string) {

@@ -222,7 +222,8 @@ func TestRotationUnderLoad(t *testing.T) {
 }
 
 // A certificate that is deleted too early: traffic goes on with what was
-// loaded, but the next change of a member is never done with.
+// loaded, but the next change takes the listener out, and one of a member is
+// never done with.
 func TestBrokenReferences(t *testing.T) {
 	c := start(t, Config{DataPlane: true, Nodes: nodes(t, nodeAt(1, 30080, "TCP"))})
 	cl := logIn(t, c, "sandbox")
@@ -237,12 +238,25 @@ func TestBrokenReferences(t *testing.T) {
 	if diff := cmp.Diff(want, c.BrokenReferences()); diff != "" {
 		t.Errorf("broken references (-want +got):\n%s", diff)
 	}
-	cl.must(200, "PUT", "/listeners/"+listener, object{"listener": object{"name": "x"}})
-	cl.settled(id)
 	at, _ := c.Endpoint(id, 8443)
 	if resp := over(t, at.String(), "a.example.org", "/"); resp.StatusCode != 200 {
 		t.Errorf("with what was loaded: %d", resp.StatusCode)
 	}
+	cl.must(200, "PUT", "/loadbalancers/"+id, object{"loadbalancer": object{"name": "x"}})
+	cl.settled(id)
+	if _, open := c.Endpoint(id, 8443); open {
+		t.Error("the listener has no certificate, and is open")
+	}
+	if got := cl.must(200, "GET", "/listeners/"+listener, nil)["listener"].(object)["provisioning_status"]; got != Error {
+		t.Errorf("the listener without a certificate is %v", got)
+	}
+	cl.must(200, "PUT", "/listeners/"+listener, object{"listener": object{"sni_container_refs": []string{cl.store(data)}}})
+	cl.settled(id)
+	at, _ = c.Endpoint(id, 8443)
+	if resp := over(t, at.String(), "a.example.org", "/"); resp.StatusCode != 200 {
+		t.Errorf("with another certificate: %d", resp.StatusCode)
+	}
+	cl.vault("DELETE", strings.TrimPrefix(c.state.Listeners[listener].SNIRefs[0], c.URL()+"/key-manager"), nil)
 	cl.must(202, "PUT", "/pools/"+pool+"/members", object{"members": []object{memberOf(1, 30080, object{"weight": 2})}})
 	if err := c.Settle(); err != nil {
 		t.Fatal(err)
