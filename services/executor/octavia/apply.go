@@ -9,14 +9,13 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/l7policies"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/listeners"
-	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/loadbalancers"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/monitors"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/pools"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 )
 
-// Apply sends one step: one request, and for a secret a look before whether it
-// is there. It returns when the cloud has taken it, which is before it has
+// Apply sends one step: one request, for a secret after a look whether it is
+// there, and for a load balancer that ends TLS whether its certificates are. It returns when the cloud has taken it, which is before it has
 // settled. Removing what is gone already is done.
 func (c *Client) Apply(ctx context.Context, s plan.Step) (plan.Result, error) {
 	r, err := c.apply(ctx, s)
@@ -44,7 +43,7 @@ func (c *Client) apply(ctx context.Context, s plan.Step) (plan.Result, error) {
 		return c.update(ctx, "loadbalancer", object{"name": s.Name, "description": s.Description, "tags": append([]string{}, s.Tags...),
 			"admin_state_up": true}, "loadbalancers", s.ID)
 	case plan.DeleteLoadBalancer:
-		return plan.Result{}, loadbalancers.Delete(ctx, c.lb, s.ID, loadbalancers.DeleteOpts{Cascade: true}).ExtractErr()
+		return plan.Result{}, c.deleteLoadBalancer(ctx, s)
 	case plan.CreateSecret:
 		return c.createSecret(ctx, s)
 	case plan.DeleteSecret:
@@ -148,8 +147,13 @@ func (c *Client) applyListener(ctx context.Context, s plan.Step) (plan.Result, e
 		o := c.body().listener(s.Listener, s.Refs, s.Tags)
 		o["loadbalancer_id"] = s.LoadBalancerID
 		o.setIf(s.DefaultPoolID != "", "default_pool_id", s.DefaultPoolID)
-		return c.create(ctx, "listener", o, "listeners")
+		r, err := c.create(ctx, "listener", o, "listeners")
+		if err == nil {
+			c.displays.change(s.LoadBalancerID, r.ID, s.Refs)
+		}
+		return r, err
 	case plan.UpdateListener:
+		c.displays.change("", s.ID, s.Refs)
 		return c.update(ctx, "listener", c.body().listenerUpdate(s), "listeners", s.ID)
 	case plan.DeleteListener:
 		return plan.Result{}, listeners.Delete(ctx, c.lb, s.ID).ExtractErr()
@@ -186,6 +190,7 @@ func (c *Client) createLoadBalancer(ctx context.Context, s plan.CreateLoadBalanc
 		c.secrets.store(ref, name)
 	}
 	c.nameKnown(g)
+	c.displays.set(g)
 	g.Fresh = true
 	for i := range g.Pools { // the answer has no monitors, they are made after it is written
 		for _, p := range s.LoadBalancer.Pools {

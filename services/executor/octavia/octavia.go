@@ -51,6 +51,7 @@ type Client struct {
 	minor       int
 	project     string // id of ours; empty: the token is of none
 	secrets     names
+	displays    displays
 	tagless     atomic.Bool // Neutron does not take our tags
 }
 

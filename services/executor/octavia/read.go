@@ -48,6 +48,7 @@ func (c *Client) Read(ctx context.Context, id string) (*plan.LoadBalancer, error
 	}
 	lb.Listeners = ls
 	out := graph(*lb, ps)
+	c.displays.set(out)
 	return out, classify(op, c.nameCertificates(ctx, out))
 }
 

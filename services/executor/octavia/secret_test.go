@@ -157,3 +157,45 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("of which one is lost: %v", got)
 	}
 }
+
+// TestLostCertificate: Octavia 11 leaves a load balancer in PENDING_DELETE for
+// ever that refers to a secret which is not there. Its listener goes first.
+func TestLostCertificate(t *testing.T) {
+	_, cfg := start(t, sandbox.Config{})
+	c := must(octavia.Connect(t.Context(), cfg))
+	m := materials{}
+	c.Materials = m.get
+	name := someOwner("web").SecretName(m.issue(t, "a.example.org", false))
+	digest, _ := someOwner("web").SecretDigest(name)
+	ref := must(c.Apply(t.Context(), plan.CreateSecret{Name: name, Digest: digest})).ID
+	d := desired(t, c)
+	d.Listeners[0] = loadbalancer.Listener{Name: "https", Protocol: "TERMINATED_HTTPS", Port: 443, DefaultPool: "p", Certificates: []string{name}}
+	remove := func(c *octavia.Client, id string, lost bool, reads int) {
+		t.Helper()
+		settled(t, must(octavia.Connect(t.Context(), cfg)), id)
+		var calls octavia.Calls
+		_, err := c.Apply(octavia.Count(t.Context(), &calls), plan.DeleteLoadBalancer{ID: id})
+		if (octavia.ClassOf(err) == octavia.Busy) != lost || (err != nil) != lost {
+			t.Fatalf("error is %v", err)
+		}
+		if n := calls.Sum(); n.Writes != 1 || n.Reads != reads {
+			t.Errorf("calls are %+v, want %d reads", n, reads)
+		}
+	}
+	create := func() string {
+		t.Helper()
+		return must(c.Apply(t.Context(), plan.CreateLoadBalancer{LoadBalancer: d, Whole: true, Refs: map[string]string{name: ref}})).ID
+	}
+	remove(c, create(), false, 1) // a look at the certificate
+	id, unknown := create(), create()
+	settled(t, c, id)
+	must(c.Apply(t.Context(), plan.DeleteSecret{Ref: ref, Name: name}))
+	remove(c, id, true, 1)
+	if left := settled(t, c, id).Listeners; len(left) != 1 || left[0].Protocol != "UDP" {
+		t.Errorf("left: %+v", left)
+	}
+	remove(c, id, false, 0)
+	another := must(octavia.Connect(t.Context(), cfg)) // knows nothing of it
+	remove(another, unknown, true, 2)
+	remove(another, unknown, false, 1)
+}
