@@ -137,5 +137,8 @@ func unpackSample(to string) error {
 	if err != nil {
 		return err
 	}
-	return os.CopyFS(to, sample)
+	if err := os.CopyFS(to, sample); err != nil {
+		return err
+	}
+	return sampleCertificate(filepath.Dir(to), to)
 }

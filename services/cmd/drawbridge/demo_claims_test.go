@@ -70,8 +70,8 @@ func (d demonstration) ready(t *testing.T) {
 func (d demonstration) shell(t *testing.T) {
 	t.Helper()
 	lines := regexp.MustCompile(`(?m)^ +((?:curl|bash) .*)$`).FindAllStringSubmatch(d.out.String(), -1)
-	if len(lines) != 4 {
-		t.Errorf("%d lines for a shell, want one for each of 4 exposures", len(lines))
+	if len(lines) != 5 {
+		t.Errorf("%d lines for a shell, want one for each of 5 exposures", len(lines))
 	}
 	if _, err := exec.LookPath("curl"); err != nil {
 		return
@@ -97,8 +97,8 @@ func (d demonstration) commands(t *testing.T) {
 		return nil
 	})
 	got := cli(t, args(d.find(t, `\n  (drawbridge get exposures.*)\n`))...)
-	if got.status != 0 || strings.Count(got.out, "\n") != 8 {
-		t.Errorf("get exposures: %+v; want 7 of them", got)
+	if got.status != 0 || strings.Count(got.out, "\n") != 9 {
+		t.Errorf("get exposures: %+v; want 8 of them", got)
 	}
 	got = cli(t, append(history, "--name", "storefront", "--verdict", "applied", "-o", "json")...)
 	change := regexp.MustCompile(`"change": "(\w+)"`).FindStringSubmatch(got.out)
@@ -112,10 +112,10 @@ func (d demonstration) commands(t *testing.T) {
 }
 
 // secrets looks in the log for what must not be there: the passwords of the
-// cloud and the key that signs.
+// cloud, the key that signs, the one that opens, and that of the certificate.
 func (d demonstration) secrets(t *testing.T) {
 	t.Helper()
-	text := map[string]string{"drawbridge.log": "", "clouds.yaml": "", "data/policy.nk": ""}
+	text := map[string]string{"drawbridge.log": "", "clouds.yaml": "", "data/policy.nk": "", "data/seal.nk": "", "cluster/checkout-tls.yaml": ""}
 	for name := range text {
 		file := filepath.Join(d.dir, name)
 		b, err := os.ReadFile(file)
@@ -127,11 +127,13 @@ func (d demonstration) secrets(t *testing.T) {
 			t.Errorf("%s: %v, %v; want mode 0600", name, info, err)
 		}
 	}
-	secret := []string{strings.TrimSpace(text["data/policy.nk"])}
+	secret := []string{strings.TrimSpace(text["data/policy.nk"]), strings.TrimSpace(text["data/seal.nk"])}
+	_, key, _ := strings.Cut(text["cluster/checkout-tls.yaml"], "tls.key: ")
+	secret = append(secret, strings.TrimSpace(key)[:60])
 	for _, m := range regexp.MustCompile(`(?:password|application_credential_secret): "?([^\s"]+)`).FindAllStringSubmatch(text["clouds.yaml"], -1) {
 		secret = append(secret, m[1])
 	}
-	if len(secret) < 2 {
+	if len(secret) < 4 {
 		t.Error("clouds.yaml holds no password: nothing is looked for")
 	}
 	for _, s := range secret {

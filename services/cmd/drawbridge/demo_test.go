@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -48,6 +50,7 @@ func startDemo(t *testing.T, dir string) demonstration {
 
 var (
 	curlLine = regexp.MustCompile(`curl (?:-H 'Host: (\S+)' )?(http://\S+)`)
+	tlsLine  = regexp.MustCompile(`curl --cacert (\S+) --connect-to ::(\S+) (https://\S+)`)
 	udpLine  = regexp.MustCompile(`/dev/udp/([0-9.]+)/(\d+)`)
 	// eventLine tells of what happens while it happens.
 	eventLine = regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d  (\w+) `)
@@ -61,6 +64,9 @@ func (d demonstration) replies(t *testing.T, text string) string {
 	for _, m := range curlLine.FindAllStringSubmatch(text, -1) {
 		out = append(out, fetch(t, m[2], m[1]))
 	}
+	for _, m := range tlsLine.FindAllStringSubmatch(text, -1) {
+		out = append(out, fetchTLS(t, m[3], m[2], m[1]))
+	}
 	for _, m := range udpLine.FindAllStringSubmatch(text, -1) {
 		out = append(out, echo(t, net.JoinHostPort(m[1], m[2])))
 	}
@@ -70,12 +76,34 @@ func (d demonstration) replies(t *testing.T, text string) string {
 // fetch is what an HTTP server answers, its status first.
 func fetch(t *testing.T, url, host string) string {
 	t.Helper()
+	return fetchThrough(t, url, host, &http.Transport{DisableKeepAlives: true})
+}
+
+// fetchTLS is what answers at an address to who trusts the certificate of a file alone.
+func fetchTLS(t *testing.T, url, at, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(b) {
+		t.Fatalf("%s holds no certificate", file)
+	}
+	return fetchThrough(t, url, "", &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, at)
+		}})
+}
+
+func fetchThrough(t *testing.T, url, host string, through *http.Transport) string {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Host = host
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := http.Client{Transport: through, Timeout: 20 * time.Second}
 	a, err := client.Do(r)
 	if err != nil {
 		return err.Error()
@@ -151,7 +179,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the demo does not say %q", want)
 		}
 	}
-	if got := d.replies(t, d.out.String()); strings.Count(got, "200 ") != 3 || !strings.Contains(got, "games/position:7001/UDP on worker-") {
+	if got := d.replies(t, d.out.String()); strings.Count(got, "200 ") != 4 || !strings.Contains(got, "games/position:7001/UDP on worker-") {
 		t.Errorf("the lines for a shell answer\n%s", got)
 	}
 	d.shell(t)
@@ -183,7 +211,7 @@ func TestDemo(t *testing.T) {
 
 	before := d.steps(t)
 	d = startDemo(t, dir)
-	if got := d.replies(t, d.out.String()); strings.Count(got, "200 ") != 2 || strings.Contains(got, "503") {
+	if got := d.replies(t, d.out.String()); strings.Count(got, "200 ") != 3 || strings.Contains(got, "503") {
 		t.Errorf("started again, the lines for a shell answer\n%s", got)
 	}
 	d.ready(t)

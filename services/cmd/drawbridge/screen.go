@@ -198,13 +198,22 @@ func (s *screen) commands(x standing) []string {
 		if best == nil {
 			continue
 		}
-		out = append(out, commandFor(l, best.Real))
+		if c := s.commandFor(l, best.Real); c != "" {
+			out = append(out, c)
+		}
 	}
 	return out
 }
 
-func commandFor(l events.Listener, at netip.AddrPort) string {
+// commandFor is a line that reaches a listener; empty: there is nothing to see
+// but a redirect.
+func (s *screen) commandFor(l events.Listener, at netip.AddrPort) string {
+	l.Routes = slices.DeleteFunc(slices.Clone(l.Routes), func(r events.Route) bool { return r.Redirect != nil })
 	switch {
+	case l.Backend == "" && len(l.Routes) == 0:
+		return ""
+	case l.TLS != nil:
+		return s.tlsCommandFor(l, at)
 	case l.Protocol == events.UDP:
 		return fmt.Sprintf("bash -c 'exec 3<>/dev/udp/%s/%d; echo hello >&3; timeout 2 head -n1 <&3'", at.Addr(), at.Port())
 	case len(l.Routes) > 0:
@@ -216,6 +225,26 @@ func commandFor(l events.Listener, at netip.AddrPort) string {
 		return fmt.Sprintf("curl %s%s", header, shellWord(fmt.Sprintf("http://%s%s", at, r.Path)))
 	}
 	return fmt.Sprintf("curl http://%s/", at)
+}
+
+// tlsCommandFor trusts the certificate that the demo made, and takes any other.
+func (s *screen) tlsCommandFor(l events.Listener, at netip.AddrPort) string {
+	trust := "-k"
+	if c := l.TLS.Certificates; len(c) > 0 && c[0].Secret == demoTLSSecret {
+		trust = "--cacert " + shellWord(filepath.Join(s.dir, demoTLSFile))
+	}
+	host, path := at.Addr().String(), "/"
+	if len(l.Routes) > 0 {
+		r := l.Routes[len(l.Routes)-1]
+		path = r.Path
+		if r.Host != "" {
+			host = strings.Replace(r.Host, "*", "any", 1)
+		}
+	}
+	if l.Port != 443 {
+		host = fmt.Sprintf("%s:%d", host, l.Port)
+	}
+	return fmt.Sprintf("curl %s --connect-to ::%s %s", trust, at, shellWord("https://"+host+path))
 }
 
 // shellWord is s as one word for a shell: a path of an Ingress may hold what

@@ -6,8 +6,8 @@
 //
 // What is written wrong in the object itself refuses it as a whole, as an API
 // server would: an illegal host name or path, a port there twice, a value that
-// an annotation does not have, TLS (which is not served, and must not end up in
-// the clear). There is no wish then, and the last one stays as it is.
+// an annotation does not have, two that contradict each other. There is no wish
+// then, and the last one stays as it is.
 //
 // What is only missing beside the object is reported, and the rest of it is
 // exposed: an Ingress may name a Service that is not there yet, or one without
@@ -16,9 +16,22 @@
 // through to a wider route. A field that is understood and has no effect, such
 // as spec.loadBalancerIP, is reported in the same way.
 //
+// # TLS
+//
+// What asks for TLS does not end up in the clear. A certificate is checked before
+// anything is asked for: that its Secret is there, of type kubernetes.io/tls, and
+// can be read; that the key belongs to it; that it is valid at this time, and for
+// every host of its entry in spec.tls. Where one of that is not so, what the last
+// wish of the object has of that Secret stays in use, so that everything else
+// about the object is followed, and the fault is told; where the last wish has
+// none, the object is refused. That a certificate ends soon is told. A certificate
+// of an entry without hosts, or of the class of the octavia-ingress-controller,
+// may be of other hosts: that is told. Which port serves what is said at [edge].
+//
 // # What Kubernetes leaves open
 //
-//   - pathType ImplementationSpecific is Prefix; an empty path is "/".
+//   - pathType ImplementationSpecific is Prefix; an empty path is "/". Of the class
+//     of the octavia-ingress-controller every path is a prefix of characters.
 //   - Of two equal (host, path, pathType) with different backends the first
 //     counts, and the second is reported.
 //   - A rule without paths sends its host to the default backend.
