@@ -1,10 +1,12 @@
 package sandbox
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -379,5 +381,41 @@ func TestFloatingSubnets(t *testing.T) {
 	six := cl.must(201, "POST", "/loadbalancers", object{"loadbalancer": object{"vip_subnet_id": cl.find("subnets", NodeSubnet6Name)}})["loadbalancer"].(object)
 	if status, out := floating(object{"port_id": six["vip_port_id"]}); status != 400 {
 		t.Errorf("for a port of IPv6: %d %v", status, out)
+	}
+}
+
+// A connection that changes its protocol is carried on.
+func TestUpgrade(t *testing.T) {
+	member := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
+		_ = rw.Flush()
+		line, _ := rw.ReadString('\n')
+		fmt.Fprint(conn, "you said "+line)
+	}))
+	defer member.Close()
+	to := netip.MustParseAddrPort(strings.TrimPrefix(member.URL, "http://"))
+	c := start(t, Config{DataPlane: true})
+	lb := logIn(t, c, "sandbox").expose(object{"listeners": []object{{"protocol": "HTTP", "protocol_port": 8080, "default_pool": poolOf("p", "HTTP", object{"address": to.Addr().String(), "protocol_port": to.Port()})}}})
+	at, _ := c.Endpoint(lb["id"].(string), 8080)
+	conn, err := net.Dial("tcp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: words\r\n\r\n")
+	br := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "words" {
+		t.Fatalf("%v %v", resp, err)
+	}
+	fmt.Fprintln(conn, "hello")
+	if got, err := br.ReadString('\n'); got != "you said hello\n" {
+		t.Errorf("%q %v", got, err)
 	}
 }

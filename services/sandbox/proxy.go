@@ -197,8 +197,19 @@ func (d *redispatch) send(r *http.Request, t *trip, m target) (*http.Response, e
 		return nil, err
 	}
 	t.member = m.id
-	resp.Body = &counted{body: resp.Body, n: &t.settings.counters.out, done: func() { m.active.Add(-1); cancel(nil) }}
+	body := &counted{body: resp.Body, n: &t.settings.counters.out, done: func() { m.active.Add(-1); cancel(nil) }}
+	if both, ok := resp.Body.(io.Writer); ok { // the protocol was changed: the body is the connection
+		resp.Body = upgraded{body, both}
+	} else {
+		resp.Body = body
+	}
 	return resp, nil
+}
+
+// upgraded is the connection to a member after 101.
+type upgraded struct {
+	*counted
+	io.Writer
 }
 
 // counted counts a body's bytes and the end of its connection.
