@@ -69,12 +69,12 @@ func (w *world) sources(t *testing.T) func(*testing.T) {
 		return harness.Balanced(namespace, "sources", map[string]any{"drawbridge.dev/allowed-sources": cidr, "drawbridge.dev/internal": "true"},
 			harness.Port{Protocol: "TCP", Port: 7001, NodePort: 30081})
 	}
-	w.Source.Apply(t, from("192.0.2.0/24"))
+	w.Source.Apply(t, from("192.168.77.0/24"))
 	return func(t *testing.T) {
 		address := net.JoinHostPort(w.applied(t, from("")).Outcome.Addresses[0].IP, "7001")
 		if c, err := w.cloud.Dial(t.Context(), "tcp", address); err == nil {
 			_ = c.Close()
-			t.Errorf("%s is let in, though only 192.0.2.0/24 may", c.LocalAddr())
+			t.Errorf("%s is let in, though only 192.168.77.0/24 may", c.LocalAddr())
 		}
 		w.Change(t, from(""), func() { w.Source.Apply(t, from("10.20.0.0/24")) })
 		w.answering(t, address)

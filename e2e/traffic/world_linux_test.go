@@ -27,6 +27,28 @@ type world struct {
 	cloud *harness.Amphora
 }
 
+// TestTraffic: one fleet, whose exposures are asked for side by side because an
+// amphora takes its time, and looked at one after another.
+func TestTraffic(t *testing.T) {
+	w := newWorld(t)
+	for i, name := range services {
+		w.serve(t, name, 30081+i)
+	}
+	checks := []struct {
+		name  string
+		check func(*testing.T)
+	}{
+		{"routing", w.routing(t)},
+		{"TLS", w.tls(t)},
+		{"PROXY protocol", w.proxied(t)},
+		{"sources", w.sources(t)},
+		{"failover", w.failover(t)},
+	}
+	for _, c := range checks {
+		t.Run(c.name, c.check)
+	}
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	cloud := harness.LabAmphora(t)
