@@ -98,7 +98,9 @@ func (l *lab) grant() {
 }
 
 // start runs a watcher on the API server.
-func (l *lab) start() *run {
+func (l *lab) start() *run { return l.startWith(Config{}) }
+
+func (l *lab) startWith(cfg Config) *run {
 	l.t.Helper()
 	r := &run{t: l.t, bus: l.bus, log: &safeBuffer{}, ready: make(chan error, 1), done: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(l.t.Context())
@@ -110,7 +112,7 @@ func (l *lab) start() *run {
 		}
 		r.ready <- err
 	}
-	cfg := Config{Cluster: "c1", Kubeconfig: l.config, IngressClass: l.name, NodeWindow: 50 * time.Millisecond}
+	cfg.Cluster, cfg.Kubeconfig, cfg.IngressClass, cfg.NodeWindow = "c1", l.config, l.name, 50*time.Millisecond
 	go func() { r.done <- Run(ctx, cfg, l.bus, zerolog.New(r.log), prometheus.NewRegistry(), report) }()
 	l.t.Cleanup(r.stop)
 	return r
@@ -255,12 +257,12 @@ func TestLabServiceFromWishToStatus(t *testing.T) {
 		return member(w, "10.99.0.1") && w.Object.NamespaceLabels["team"] == "a"
 	})
 	l.outcome(l.approve(wish), events.Outcome{State: events.Applied, Warnings: []string{"SINGLE"}, Addresses: []events.Address{{IP: "10.0.0.9", Type: "vip"}, {IP: "192.0.2.7", Type: "floating"}}})
-	l.status("web", "192.0.2.7 VIP True Applied: reachable at 192.0.2.7")
+	l.status("web", "192.0.2.7 VIP True Applied: reachable at 192.0.2.7; SINGLE")
 	applied := []string{"Normal Applied x1: reachable at 192.0.2.7", "Normal Approved x1: approved by policy r1", "Warning Warning x1: SINGLE"}
 	l.wantTold("web", applied...)
 
 	// Started again: nothing is published, nothing is told twice, nothing is written.
-	before := l.status("web", "192.0.2.7 VIP True Applied: reachable at 192.0.2.7").ResourceVersion
+	before := l.status("web", "192.0.2.7 VIP True Applied: reachable at 192.0.2.7; SINGLE").ResourceVersion
 	events0 := history(t, l.bus)
 	r.stop()
 	r = l.start()
@@ -271,7 +273,7 @@ func TestLabServiceFromWishToStatus(t *testing.T) {
 	l.status("later", "False Denied: namespace may expose nothing: label it")
 	l.wantTold("later", "Warning Denied x1: namespace may expose nothing: label it")
 	l.wantTold("web", applied...)
-	if after := l.status("web", "192.0.2.7 VIP True Applied: reachable at 192.0.2.7").ResourceVersion; after != before {
+	if after := l.status("web", "192.0.2.7 VIP True Applied: reachable at 192.0.2.7; SINGLE").ResourceVersion; after != before {
 		t.Errorf("the restart wrote the status of a Service that did not change: %s, %s", before, after)
 	}
 	if n := history(t, l.bus) - events0; n != 2 {
@@ -311,7 +313,7 @@ func TestLabIngressFollowsWhatItRefersTo(t *testing.T) {
 	r := l.start()
 	r.awaitReady()
 	l.wish(events.KindIngress, "site", "a backend without members", func(w events.Requested) bool { return w.Exposure != nil && len(w.Exposure.Backends[0].Members) == 0 })
-	l.wantTold("site", `Warning Invalid x1: `+reasonPartly+`: spec.rules[0].http.paths[0].backend.service: port "http" of Service "app" has no nodePort, so that no node can be reached: make the Service one of type NodePort; its requests are refused until then`)
+	l.wantTold("site", `Warning Invalid x1: `+reasonPartly+`: spec.rules[0].http.paths[0].backend.service: port "http" of Service "app" has no nodePort, so that no node can be reached: make the Service one of type NodePort, or set drawbridge.dev/members to "pods"; its requests are refused until then`)
 
 	app, err := l.admin.CoreV1().Services(l.name).Get(t.Context(), "app", metav1.GetOptions{})
 	must(t, err)
@@ -374,7 +376,7 @@ func TestLabRefusedIngressIsTold(t *testing.T) {
 	ing.Spec.TLS = []networkingv1.IngressTLS{{SecretName: "cert"}}
 	_, err := l.admin.NetworkingV1().Ingresses(l.name).Update(t.Context(), ing, metav1.UpdateOptions{})
 	must(t, err)
-	l.wantTold("site", "Warning Invalid x1: "+reasonRefused+": spec.tls: TLS is not served, and what asks for it is not exposed in the clear: remove spec.tls to serve HTTP")
+	l.wantTold("site", "Warning Invalid x1: "+reasonRefused+`: spec.tls: TLS cannot be served in cloud "default": the watcher has no key to seal certificates with; set watcher.seal-keys for it to the public key of its executor`)
 }
 
 // Without its rights a watcher is not ready, and says which are missing.
