@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"drawbridge.dev/events"
+	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/plan"
 )
 
@@ -46,6 +48,7 @@ func (t *term) look(ctx context.Context, look int) error {
 	}
 	t.health(nil)
 	byTag := t.byOwner(found)
+	t.released(found)
 	suspects := map[unit]bool{} // and whether what is known is not to be trusted
 	var quiet []unit
 	for u, s := range units {
@@ -78,6 +81,24 @@ func (t *term) look(ctx context.Context, look int) error {
 		t.queue.Add(u)
 	}
 	return nil
+}
+
+// released queues what is to be removed and was protected, when it is so no more.
+func (t *term) released(found []plan.LoadBalancer) {
+	for _, lb := range found {
+		if slices.Contains(lb.Tags, loadbalancer.ProtectTag) {
+			continue
+		}
+		u, _ := t.located(lb.Tags)
+		rows, _ := t.table.view(u)
+		for k, r := range rows {
+			d, _ := r.decision()
+			if o, failed := r.answer(); failed && d.Exposure == nil && o.State == events.Failed && o.Decision == d.Digest && r.tried {
+				t.table.change(k, func(w *row) { w.tried = false })
+				t.queue.Add(u)
+			}
+		}
+	}
 }
 
 // oldest are those that were read longest ago: a share of all, and more of

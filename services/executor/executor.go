@@ -219,25 +219,8 @@ func (t *term) enqueue(r bus.Record) {
 // belongs elsewhere looked at.
 func (t *term) locate() {
 	for _, lb := range t.found {
-		u, texts := unit{}, []string{}
-		for _, tag := range lb.Tags {
-			if group, ok := strings.CutPrefix(tag, loadbalancer.GroupTag); ok {
-				u.group = group
-			}
-			if text, ok := strings.CutPrefix(tag, loadbalancer.MemberTag); ok {
-				texts = append(texts, text)
-			}
-		}
-		if u.group == "" {
-			texts = []string{strings.TrimPrefix(ownerTag(lb.Tags), loadbalancer.KeyTag)}
-		}
-		keys, _ := t.table.named(texts)
-		for _, k := range keys {
-			if u.group == "" {
-				u = own(k)
-			}
-			t.table.settleIn(u, k)
-		}
+		u, keys := t.located(lb.Tags)
+		t.table.settleIn(u, keys...)
 		t.queue.Add(u)
 	}
 	for id, tags := range t.guests {
@@ -259,6 +242,27 @@ func (t *term) locate() {
 		names = append(names, s.Name)
 	}
 	t.table.sealedIn(t.cfg.Fleet, names, t.blind)
+}
+
+// located is the unit that tags are of, and the exposures whose parts stand there.
+func (t *term) located(tags []string) (unit, []events.Key) {
+	u, texts := unit{}, []string{}
+	for _, tag := range tags {
+		if group, ok := strings.CutPrefix(tag, loadbalancer.GroupTag); ok {
+			u.group = group
+		}
+		if text, ok := strings.CutPrefix(tag, loadbalancer.MemberTag); ok {
+			texts = append(texts, text)
+		}
+	}
+	if u.group == "" {
+		texts = []string{strings.TrimPrefix(ownerTag(tags), loadbalancer.KeyTag)}
+	}
+	keys, _ := t.table.named(texts)
+	if u.group == "" && len(keys) > 0 {
+		u = own(keys[0])
+	}
+	return u, keys
 }
 
 // list reads what of the fleet stands, and where more can be placed.

@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -66,6 +68,79 @@ func TestPlacement(t *testing.T) {
 			}
 			if !strings.Contains(problems, tt.problems) || (problems == "") != (tt.problems == "") {
 				t.Errorf("problems are %q, want %q", problems, tt.problems)
+			}
+		})
+	}
+}
+
+// TestPlacementAsked: what an exposure or its class names goes before what the
+// executor is configured to, and what is not there is said by its field.
+func TestPlacementAsked(t *testing.T) {
+	subnet := func(id, name, network, cidr string, tags ...string) octavia.Subnet {
+		return octavia.Subnet{ID: id, Name: name, NetworkID: network, CIDR: netip.MustParsePrefix(cidr), Tags: tags}
+	}
+	all := offer{
+		flavors:  []octavia.Flavor{{ID: "f1", Name: "small"}},
+		external: []octavia.Network{{ID: "x1", Name: "public"}, {ID: "x2", Name: "dmz"}},
+		networks: []octavia.Network{{ID: "n1", Name: "k8s"}, {ID: "n2", Name: "vip"}, {ID: "x1", Name: "public"}, {ID: "x2", Name: "dmz"}},
+		subnets: []octavia.Subnet{subnet("s1", "nodes", "n1", "10.0.0.0/24"), subnet("s6", "nodes6", "n1", "fd00::/64"), subnet("s2", "vips", "n2", "10.1.0.0/24"),
+			subnet("p1", "pool-a", "x1", "203.0.113.0/25", "gold", "eu"), subnet("p2", "pool-b", "x1", "203.0.113.128/25", "eu"), subnet("d1", "dmz-a", "x2", "192.0.2.0/24")},
+	}
+	cfg := Config{VIPSubnet: "nodes", FloatingNetwork: "public", Classes: map[string]Class{
+		"dmz": {VIPNetwork: "vip", FloatingNetwork: "dmz", MemberSubnet: "nodes", AvailabilityZone: "az2", Flavor: "small"},
+		"eu":  {FloatingSubnetTags: "&gold,eu"}}}
+	for _, tt := range []struct {
+		name     string
+		place    events.Placement
+		floating events.FloatingIP
+		want     string // VIP network/subnet, further VIPs, member subnet, floating network/subnet
+		problem  string
+	}{
+		{"nothing asked", events.Placement{}, events.FloatingIP{}, "n1/s1 [] x1/", ""},
+		{"subnet by id", events.Placement{Subnet: "s2"}, events.FloatingIP{}, "n2/s2 [] x1/", ""},
+		{"network", events.Placement{Network: "vip"}, events.FloatingIP{}, "n2/ [] x1/", ""},
+		{"a class", events.Placement{Class: "dmz"}, events.FloatingIP{}, "n2/ [] s1 x2/", ""},
+		{"more than the class", events.Placement{Class: "dmz", Subnet: "nodes"}, events.FloatingIP{Network: "public", Subnet: "pool-b"}, "n1/s1 [] s1 x1/p2", ""},
+		{"no such class", events.Placement{Class: "gold"}, events.FloatingIP{}, "/ [] unknown/", `placement.class: the executor's classes have no "gold", only dmz, eu`},
+		{"no such subnet", events.Placement{Subnet: "x"}, events.FloatingIP{}, "/ [] x1/", "correct the exposure's placement.subnet"},
+		{"no such network", events.Placement{Network: "x"}, events.FloatingIP{}, "/ [] x1/", "correct the exposure's placement.network"},
+		{"no such port", events.Placement{Port: "x"}, events.FloatingIP{}, "/ [] x1/", "correct the exposure's placement.port"},
+		{"no such member subnet", events.Placement{MemberSubnet: "x"}, events.FloatingIP{}, "n1/s1 [] x1/", "correct the exposure's placement.memberSubnet"},
+		{"further subnets", events.Placement{AdditionalSubnets: []string{"vips"}}, events.FloatingIP{}, "n1/s1 [s2] x1/", ""},
+		{"no such further subnet", events.Placement{AdditionalSubnets: []string{"x"}}, events.FloatingIP{}, "n1/s1 [] x1/", "placement.additionalSubnets[0]"},
+		{"two families", events.Placement{Families: []string{"IPv4", "IPv6"}}, events.FloatingIP{}, "n1/s1 [s6] x1/", ""},
+		{"two families, one of them named", events.Placement{Families: []string{"IPv4", "IPv6"}, Subnet: "vips", AdditionalSubnets: []string{"nodes6"}}, events.FloatingIP{}, "n2/s2 [s6] x1/", ""},
+		{"the other one first", events.Placement{Families: []string{"IPv6", "IPv4"}, Network: "k8s"}, events.FloatingIP{}, "n1/s6 [s1] /", ""},
+		{"a family that the subnet is not of", events.Placement{Families: []string{"IPv6"}, Subnet: "vips"}, events.FloatingIP{}, "/ [] x1/", "placement.families begin with IPv6"},
+		{"a second family that is not there", events.Placement{Families: []string{"IPv4", "IPv6"}, Subnet: "vips"}, events.FloatingIP{}, "n2/s2 [] x1/", "placement.families ask for IPv6"},
+		{"floating subnet by glob", events.Placement{}, events.FloatingIP{Subnet: "pool-?"}, "n1/s1 [] x1/p1", ""},
+		{"floating subnet, not this", events.Placement{}, events.FloatingIP{Subnet: "!*-a"}, "n1/s1 [] x1/p2", ""},
+		{"floating subnet by expression", events.Placement{}, events.FloatingIP{Subnet: "~^pool-[b-z]$"}, "n1/s1 [] x1/p2", ""},
+		{"floating subnet, not by expression", events.Placement{}, events.FloatingIP{Subnet: "!~-a$"}, "n1/s1 [] x1/p2", ""},
+		{"floating subnet by any tag", events.Placement{}, events.FloatingIP{SubnetTags: "silver,eu"}, "n1/s1 [] x1/p1", ""},
+		{"floating subnet by all tags", events.Placement{}, events.FloatingIP{SubnetTags: "&gold,eu"}, "n1/s1 [] x1/p1", ""},
+		{"floating subnet without a tag", events.Placement{}, events.FloatingIP{SubnetTags: "!gold"}, "n1/s1 [] x1/p2", ""},
+		{"floating subnet by the class", events.Placement{Class: "eu"}, events.FloatingIP{}, "n1/s1 [] x1/p1", ""},
+		{"no such floating subnet", events.Placement{}, events.FloatingIP{Subnet: "x*"}, "n1/s1 [] unknown/", `the exposure's floatingIP.subnet "x*" selects none`},
+		{"no such floating network", events.Placement{}, events.FloatingIP{Network: "x"}, "n1/s1 [] unknown/", "correct the exposure's floatingIP.network"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &placement{cfg: cfg.Defaults(), offer: all, read: time.Now()}
+			at := p.resolve([]events.Exposure{{Placement: tt.place, FloatingIP: tt.floating}})
+			var further []string
+			for _, v := range at.AdditionalVIPs {
+				further = append(further, v.SubnetID)
+			}
+			members := ""
+			if at.MemberSubnetID != "" {
+				members = at.MemberSubnetID + " "
+			}
+			if got := fmt.Sprintf("%s/%s %v %s%s/%s", at.VIP.NetworkID, at.VIP.SubnetID, further, members, at.FloatingNetworkID, at.FloatingSubnetID); got != tt.want {
+				t.Errorf("placed at %q, want %q", got, tt.want)
+			}
+			problems := fmt.Sprint(errors.Join(at.flavor, at.vip, at.floating, at.members))
+			if tt.problem == "" && problems != "<nil>" || !strings.Contains(problems, tt.problem) {
+				t.Errorf("problems are %q, want %q", problems, tt.problem)
 			}
 		})
 	}

@@ -168,6 +168,9 @@ func (t *term) next(ctx context.Context, j *job, s *sight) (plan.Step, error) {
 			return plan.DeleteLoadBalancer{ID: x.ID, Name: x.Name, Why: duplicate}, nil
 		}
 		if msg := plan.Blocked(j.desired, s.Observed); msg != "" {
+			if plan.Protected(j.desired, s.Observed) {
+				return nil, fmt.Errorf("%w: %s", errRefused, msg)
+			}
 			return nil, fmt.Errorf("%w: %s", errBlocked, msg)
 		}
 		steps := plan.Diff(j.desired, s.Observed)
