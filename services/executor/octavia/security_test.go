@@ -8,49 +8,16 @@ import (
 
 	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/octavia"
-	"drawbridge.dev/services/sandbox"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 )
 
-// members is the subnet of a sandbox that members stand in.
-func members(t *testing.T, c *octavia.Client) octavia.Subnet {
-	t.Helper()
-	all := must(c.Subnets(t.Context()))
-	return all[slices.IndexFunc(all, func(s octavia.Subnet) bool { return s.Name == sandbox.SubnetName })]
-}
-
-// hosts are three addresses of a subnet.
-func hosts(s octavia.Subnet) (out [3]string) {
-	a := s.CIDR.Addr()
-	for range 99 {
-		a = a.Next()
-	}
-	for i := range out {
-		a = a.Next()
-		out[i] = a.String()
-	}
-	return out
-}
-
-// TestSecurityGroup: see [groupLife].
-func TestSecurityGroup(t *testing.T) {
-	_, cfg := start(t, sandbox.Config{})
-	c := must(octavia.Connect(t.Context(), cfg))
-	network, s := neutron(t, cfg.Cloud, cfg.CloudsFile), members(t, c)
-	addresses := hosts(s)
-	groupLife(t, c, someOwner("web"), network, s.ID, node(t, network, s.NetworkID, s.ID, addresses[0], true),
-		node(t, network, s.NetworkID, s.ID, addresses[1], true), addresses)
-}
-
 // TestSecurityGroupRace: what another writes on a port between our look and our
 // write stays.
 func TestSecurityGroupRace(t *testing.T) {
-	_, cfg := start(t, sandbox.Config{})
-	c := must(octavia.Connect(t.Context(), cfg))
-	network, s := neutron(t, cfg.Cloud, cfg.CloudsFile), members(t, c)
-	address := hosts(s)[0]
-	port := node(t, network, s.NetworkID, s.ID, address, true)
+	l := startSandbox(t)
+	c, network, address := l.Client, neutron(t, l.cfg), l.address(241)
+	port := l.node(network, address, true)
 	theirs := must(groups.Create(t.Context(), network, groups.CreateOpts{Name: "theirs"}).Extract()).ID
 	owner := someOwner("web")
 	want := &octavia.SecurityGroup{Addresses: []string{address}, Rules: []octavia.SecurityRule{{Protocol: "tcp", Ports: octavia.PortRange{From: 80, To: 80}, Source: netip.MustParsePrefix("10.0.0.0/8")}}}
