@@ -94,8 +94,7 @@ func givenAddress(svc *corev1.Service, a annotated, x *events.Exposure) {
 	if svc.Spec.LoadBalancerIP != "" {
 		ask("spec.loadBalancerIP", svc.Spec.LoadBalancerIP)
 	}
-	_, written := a.values[occmLoadBalancer]
-	if v, there := a.values[occmAddress]; there && !written {
+	if v := a.values[occmAddress]; v != "" && !a.occmWrote() {
 		ask(field(occmAddress), v)
 	}
 	own, at := &x.FloatingIP.Address, field(AnnotationFloatingIP)

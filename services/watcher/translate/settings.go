@@ -79,10 +79,20 @@ func (a annotated) exposure(x *events.Exposure, internal bool) {
 	p.Families, _ = setting(a, nil, parseFamilies, AnnotationIPFamilies)
 	p.MemberSubnet = a.text("subnet", AnnotationMemberSubnet)
 	p.LoadBalancer, given = setting(a, "", parseName("load balancer"), AnnotationLoadBalancer)
+	if given == occmLoadBalancer && a.occmWrote() {
+		p.LoadBalancer, given = "", ""
+	}
 	if group != "" && given != "" {
 		a.found.refuse(field(given), "names a load balancer, and %s names a group, which has one of its own: keep one of them", group)
 	}
 	a.floatingIP(x)
+}
+
+// occmWrote says whether OCCM has written to a Service which load balancer and
+// address it has, for people to read: it writes both. One alone is of a person,
+// who asks for it.
+func (a annotated) occmWrote() bool {
+	return a.values[occmLoadBalancer] != "" && a.values[occmAddress] != ""
 }
 
 func (a annotated) floatingIP(x *events.Exposure) {
