@@ -27,7 +27,7 @@ func play(c *cloud) map[string]string {
 				c.do(step{method: "DELETE", path: "/v2/lbaas/loadbalancers/" + id + "?cascade=true"})
 			}
 		}
-		for name, path := range map[string]string{"fip": "floatingips", "fip2": "floatingips", "free": "ports", "mine": "ports", "group": "security-groups"} {
+		for name, path := range map[string]string{"fip": "floatingips", "fip2": "floatingips", "fip3": "floatingips", "free": "ports", "mine": "ports", "group": "security-groups"} {
 			if id := c.vars[name]; id != "" {
 				c.do(step{service: "network", method: "DELETE", path: "/v2.0/" + path + "/" + id})
 			}

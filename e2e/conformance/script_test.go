@@ -255,6 +255,7 @@ var refused = []step{
 	refusePool("pool mentioned only", `"name": "p"`),
 	refusePool("half a pool", `"name": "p", "protocol": "HTTP"`),
 	refusePool("no such algorithm", `"name": "p", "protocol": "HTTP", "lb_algorithm": "X"`),
+	refusePool("pool with TLS and no more", `"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "tls_enabled": true`),
 	refusePool("member without an address", `"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": [{"protocol_port": 1}]`),
 	refusePool("member with a bad address", `"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": [{"address": "x", "protocol_port": 1}]`),
 	refusePool("member nested twice", `"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": [{"address": "1.1.1.1", "protocol_port": 1}, {"address": "1.1.1.1", "protocol_port": 1}]`),
