@@ -1,12 +1,14 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/plan"
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func TestReplaceKeepsTheFloatingIP(t *testing.T) {
@@ -349,4 +351,43 @@ func TestOwnFloatingIPGivenWhileItsPortIsGone(t *testing.T) {
 	if msg := plan.Blocked(w, o); msg != "" {
 		t.Errorf("blocked by %q", msg)
 	}
+}
+
+// TestAdoptedUnderAnyNames: what does all that is wished, under whatever names,
+// needs nothing once it is adopted.
+func TestAdoptedUnderAnyNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := wish(t)
+		if w == nil {
+			return
+		}
+		used := map[string]bool{}
+		for _, l := range w.Listeners {
+			used[l.DefaultPool] = true
+			for _, p := range l.Policies {
+				used[p.Pool] = true
+			}
+		}
+		w.Pools = slices.DeleteFunc(w.Pools, func(p loadbalancer.Pool) bool { return !used[p.Name] })
+		c := &octavia{wish: w}
+		c.state.Owner, c.state.FloatingIPs = owner, []plan.FloatingIP{theirs()}
+		converge(t, c, 1000)
+		lb := c.state.LoadBalancer
+		lb.Name, lb.Description, lb.Tags = "theirs", "theirs", append(lb.Tags, loadbalancer.AdoptedTag, "theirs")
+		for i := range lb.Listeners {
+			lb.Listeners[i].Name = "theirs"
+			for j := range lb.Listeners[i].Policies {
+				lb.Listeners[i].Policies[j].Name = ""
+			}
+		}
+		for i := range lb.Pools {
+			lb.Pools[i].Name = lb.Pools[i].ID
+			for j := range lb.Pools[i].Members {
+				lb.Pools[i].Members[j].Name = "theirs"
+			}
+		}
+		if steps := plan.Diff(w, c.observe()); len(steps) > 0 {
+			t.Fatalf("steps are %v", describe(steps))
+		}
+	})
 }
