@@ -1,6 +1,6 @@
 // Package conformance holds the sandbox cloud to the truth: the same requests
-// are sent to it and to the real Octavia 11.0.0, Neutron 21 and Keystone 22 of
-// the lab, and the answers compared as a whole: status codes, error words,
+// are sent to it and to the real Octavia 11.0.0, Neutron 21, Barbican 15 and
+// Keystone 22 of the lab, and the answers compared as a whole: status codes, error words,
 // states, and every attribute with its value. What must differ is made equal
 // first (ids, times, addresses, URLs).
 //

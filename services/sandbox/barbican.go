@@ -139,3 +139,32 @@ func (c *Cloud) last(ref, kind string) (string, bool) {
 	id := strings.TrimSuffix(ref[at+len("/v1/"+kind+"/"):], "/")
 	return id, uuidForm.MatchString(id)
 }
+
+// rebase makes the references of a state file those of this start, which may
+// listen elsewhere.
+func (c *Cloud) rebase() {
+	here := func(ref *string) {
+		if at := strings.Index(*ref, "/key-manager/v1/"); at >= 0 {
+			*ref = c.url + (*ref)[at:]
+		}
+	}
+	for _, l := range c.state.Listeners {
+		here(&l.TLSRef)
+		here(&l.ClientCA)
+		here(&l.ClientCRL)
+		for i := range l.SNIRefs {
+			here(&l.SNIRefs[i])
+		}
+	}
+	for _, p := range c.state.Pools {
+		here(&p.TLSRef)
+		here(&p.CARef)
+		here(&p.CRLRef)
+	}
+	for _, b := range c.state.Containers {
+		for name, ref := range b.Refs {
+			here(&ref)
+			b.Refs[name] = ref
+		}
+	}
+}

@@ -109,6 +109,7 @@ func Start(ctx context.Context, cfg Config) (*Cloud, error) {
 	c.url = "http://" + l.Addr().String()
 	c.plane = newPlane(c)
 	c.mu.Lock()
+	c.rebase()
 	for id := range c.state.LoadBalancers {
 		c.settle(id)
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,5 +50,34 @@ func TestTable(t *testing.T) {
 	}
 	if _, ok := c.Table(nowhere); ok {
 		t.Error("a table of no listener")
+	}
+}
+
+// After a restart, which may be on another port, TLS is terminated as before,
+// and references lead to where the secrets are.
+func TestSecretsAfterRestart(t *testing.T) {
+	cfg := Config{DataPlane: true, Nodes: nodes(t, nodeAt(1, 30080, "TCP")), StateFile: filepath.Join(t.TempDir(), "state.json")}
+	first, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := logIn(t, first, "sandbox")
+	data, _ := bundle(t, "a.example.org")
+	lb := cl.expose(object{"listeners": []object{{
+		"protocol": "TERMINATED_HTTPS", "protocol_port": 8443, "default_tls_container_ref": cl.store(data), "default_pool": poolOf("p", "HTTP", memberOf(1, 30080, nil)),
+	}}})
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, cfg)
+	cl = logIn(t, second, "sandbox")
+	at, ok := second.Endpoint(lb["id"].(string), 8443)
+	if !ok || shown(t, at.String(), "x") != "a.example.org" {
+		t.Errorf("after the restart: %+v", second.Endpoints())
+	}
+	ref := cl.must(200, "GET", "/listeners", nil)["listeners"].([]any)[0].(object)["default_tls_container_ref"].(string)
+	status, out := cl.vault("GET", strings.TrimPrefix(ref, second.URL()+"/key-manager"), nil)
+	if status != 200 || out["secret_ref"] != ref {
+		t.Errorf("%s: %d %v", ref, status, out)
 	}
 }
