@@ -14,7 +14,7 @@
 // a nodePort. The route of that Service keeps its place and gets a backend
 // without members, so that its requests are refused (503) and do not fall
 // through to a wider route. A field that is understood and has no effect, such
-// as spec.loadBalancerIP, is reported in the same way.
+// as the time-out of a session affinity of TCP, is reported in the same way.
 //
 // # TLS
 //
@@ -35,12 +35,30 @@
 //   - Of two equal (host, path, pathType) with different backends the first
 //     counts, and the second is reported.
 //   - A rule without paths sends its host to the default backend.
-//   - externalTrafficPolicy Local works by the health monitor: kube-proxy drops
-//     connections at a node without a local pod, so that the TCP check finds it
-//     down. UDP has no such check, and health-monitor "false" takes it away:
-//     both are refused together with Local.
+//   - externalTrafficPolicy Local works by the health monitor: it asks the
+//     healthCheckNodePort, or, where a folder of manifests has none, the port
+//     itself, at which kube-proxy drops connections of a node without a local pod.
+//     UDP and SCTP need the former. Without a monitor it is refused, unless
+//     EndpointSlices say which nodes have a pod (drawbridge.dev/members).
 //   - An HTTP backend is checked by a TCP connection: an HTTP check would need a
-//     path that answers 200, which no field names.
+//     path that answers 200, which an annotation may name.
+//
+// # Members
+//
+// Members are nodes, by NodePort, or pods. A node takes part if it is ready, not
+// being deleted, not excluded by label, and has the labels of the node-selector.
+// A cordoned one is left out, which drains it, while another can take its part;
+// of a Service with externalTrafficPolicy Local it stays, because its pods serve
+// until they are moved, which the check finds out. Of pods those take part that
+// are ready; one that ends and still serves gets no new connections. A Service
+// with no member at all is exposed with empty backends, and follows every other
+// change.
+//
+// # Two profiles
+//
+// A Service without a class has what the OpenStack cloud controller manager gives
+// it: no monitor but for Local, one family, and what the settings of that name
+// say; one of our class has a monitor, and both of its families.
 package translate
 
 import (
@@ -125,12 +143,11 @@ type findings struct {
 
 // note tells a problem, once.
 func (f *findings) note(field, format string, args ...any) {
-	p := events.Problem{Field: field, Message: fmt.Sprintf(format, args...)}
-	switch {
-	case slices.Contains(f.list, p):
-	case len(f.list) == MaxProblems:
+	if len(f.list) == MaxProblems {
 		f.untold++
-	default:
+		return
+	}
+	if p := (events.Problem{Field: field, Message: fmt.Sprintf(format, args...)}); !slices.Contains(f.list, p) {
 		f.list = append(f.list, p)
 	}
 }
