@@ -16,7 +16,7 @@ func TestLabKinds(t *testing.T) { kindsLife(startLab(t)) }
 // kindsLife makes what else an exposure can ask for, and reads back what was sent.
 func kindsLife(l *site) {
 	t := l.T
-	d := loadbalancer.LoadBalancer{Name: l.owner.Name(), Tags: l.owner.Tags(), VIP: loadbalancer.VIP{SubnetID: l.subnet, Address: l.address(177)},
+	d := loadbalancer.LoadBalancer{Name: l.owner.Name(), Tags: l.owner.Tags(), AvailabilityZone: "az1", VIP: loadbalancer.VIP{SubnetID: l.subnet, Address: l.address(177)},
 		AdditionalVIPs: []loadbalancer.VIP{{SubnetID: l.subnet6}},
 		Listeners: []loadbalancer.Listener{
 			{Name: "SCTP-9", Protocol: "SCTP", Port: 9, DefaultPool: "s"}, {Name: "UDP-9", Protocol: "UDP", Port: 9, DefaultPool: "u"},
@@ -62,6 +62,7 @@ func kindsLife(l *site) {
 		check("pool created", p)
 	}
 	l.same("address", lb.Address, d.VIP.Address)
+	l.same("zone", lb.AvailabilityZone, d.AvailabilityZone)
 	if len(lb.AdditionalVIPs) != 1 || lb.AdditionalVIPs[0].SubnetID != l.subnet6 || lb.AdditionalVIPs[0].Address == "" {
 		t.Errorf("additional VIPs are %+v", lb.AdditionalVIPs)
 	}
