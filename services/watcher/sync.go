@@ -15,8 +15,11 @@ import (
 
 // sync publishes what the table lacks of one key.
 func (w *watcher) sync(ctx context.Context, k events.Key) error {
-	_, known := w.objects.slices(k)
-	if !known || w.source.Behind() { // what belongs together is looked at together
+	if _, known := w.objects.slices(k); !known {
+		w.asked.AddAfter(k, unknownFor)
+		return nil
+	}
+	if w.source.Behind() { // what belongs together is looked at together
 		w.asked.AddAfter(k, behindFor)
 		return nil
 	}

@@ -24,8 +24,9 @@ import (
 const (
 	retryFirst  = 50 * time.Millisecond // back-off of one object that cannot be published or told
 	retryLast   = 30 * time.Second
-	behindFor   = 10 * time.Millisecond // until a source is asked again whether all of a change was heard
-	withheldFor = 2 * time.Second       // after which a withheld tombstone is looked at again
+	behindFor   = 10 * time.Millisecond  // until a source is asked again whether all of a change was heard
+	unknownFor  = 200 * time.Millisecond // until it is asked again whether the EndpointSlices are known
+	withheldFor = 2 * time.Second        // after which a withheld tombstone is looked at again
 	readyEvery  = 2 * time.Second
 	gracePeriod = 5 * time.Second // for what is under way when Run ends
 )
