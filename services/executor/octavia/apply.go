@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 
 	"drawbridge.dev/services/executor/plan"
 	"github.com/gophercloud/gophercloud/v2"
@@ -69,14 +70,20 @@ func (c *Client) create(ctx context.Context, kind string, o object, path ...stri
 
 func (c *Client) post(ctx context.Context, kind string, o object, answer any, path ...string) error {
 	resp, err := c.lb.Post(ctx, c.lbURL(path), object{kind: o}, answer, nil)
-	_, _, err = gophercloud.ParseResponse(resp, err)
-	return err
+	return answered(resp, err)
 }
 
 func (c *Client) update(ctx context.Context, kind string, o object, path ...string) (plan.Result, error) {
 	resp, err := c.lb.Put(ctx, c.lbURL(path), object{kind: o}, nil, &gophercloud.RequestOpts{OkCodes: []int{200, 202}})
-	_, _, err = gophercloud.ParseResponse(resp, err)
-	return plan.Result{}, err
+	return plan.Result{}, answered(resp, err)
+}
+
+// answered is the end of a request whose answer gophercloud has read.
+func answered(resp *http.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 func (c *Client) lbURL(path []string) string {
@@ -127,8 +134,7 @@ func (c *Client) applyPool(ctx context.Context, s plan.Step) (plan.Result, error
 	case plan.SetMembers:
 		resp, err := c.lb.Put(ctx, c.lbURL([]string{"pools", s.PoolID, "members"}), object{"members": c.body().batch(s.Members)}, nil,
 			&gophercloud.RequestOpts{OkCodes: []int{202}})
-		_, _, err = gophercloud.ParseResponse(resp, err)
-		return plan.Result{}, err
+		return plan.Result{}, answered(resp, err)
 	case plan.CreateMonitor:
 		o := c.body().monitor(s.Monitor)
 		o["pool_id"] = s.PoolID

@@ -79,7 +79,7 @@ func (c *Client) deleteLoadBalancer(ctx context.Context, s plan.DeleteLoadBalanc
 		return &Error{Op: s.Describe(), Class: Busy, local: true, err: fmt.Errorf("listener %s, whose certificate is lost, goes first", lost)}
 	}
 	resp, err := c.lb.Delete(ctx, c.lbURL([]string{"loadbalancers", s.ID})+"?cascade=true", nil)
-	if _, _, err = gophercloud.ParseResponse(resp, err); err == nil {
+	if err = answered(resp, err); err == nil {
 		c.displays.forget(s.ID)
 	}
 	return err

@@ -125,7 +125,7 @@ func (c *Client) AvailabilityZones(ctx context.Context) ([]string, error) {
 		} `json:"availability_zones"`
 	}
 	resp, err := c.lb.Get(ctx, c.lbURL([]string{"availabilityzones"}), &answer, nil)
-	if _, _, err = gophercloud.ParseResponse(resp, err); err != nil {
+	if err = answered(resp, err); err != nil {
 		if unlisted(err) {
 			return nil, nil
 		}

@@ -11,7 +11,6 @@ import (
 
 	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/plan"
-	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/keymanager/v1/secrets"
 )
 
@@ -78,8 +77,7 @@ func (c *Client) secretsPage(ctx context.Context, name string, offset int) (page
 		q.Set("name", name)
 	}
 	resp, err := c.keys.Get(ctx, c.keys.ServiceURL("secrets")+"?"+q.Encode(), &page, nil)
-	_, _, err = gophercloud.ParseResponse(resp, err)
-	return page, err
+	return page, answered(resp, err)
 }
 
 // remember answers those that are meant, and keeps their names.
