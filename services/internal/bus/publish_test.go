@@ -155,7 +155,12 @@ func TestFullStore(t *testing.T) {
 	_, b, js := start(t, bus.Streams{}, func(o *server.Options) { o.JetStreamMaxStore = 4 << 20 })
 	var err error
 	for i := 0; err == nil && i < 1000; i++ {
-		_, err = b.Publish(t.Context(), rejected(key(i), strings.Repeat("x", 50_000)))
+		if _, err = b.Publish(t.Context(), rejected(key(i), strings.Repeat("x", 50_000))); err == nil && i < 20 {
+			within(t, "STATE follows, so that it has something to give back", func() bool {
+				s, err := js.Stream(t.Context(), bus.StateStream)
+				return err == nil && s.CachedInfo().State.Msgs == uint64(i+1)
+			})
+		}
 	}
 	if !errors.Is(err, bus.ErrStorage) {
 		t.Fatalf("full: %v", err)
