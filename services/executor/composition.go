@@ -61,6 +61,11 @@ func (t *term) composed(ctx context.Context, j *job) (bad map[events.Key][]strin
 			j.warnings[c.Key] = append(j.warnings[c.Key], text)
 		}
 	}
+	for _, e := range j.crew.serving {
+		if id := e.Placement.LoadBalancer; id != "" && j.unit.group != "" {
+			bad[e.Key] = append(bad[e.Key], fmt.Sprintf("placement.loadBalancer: load balancer %s is asked for, and group %s, which has one of its own: leave one of them out", id, e.Group))
+		}
+	}
 	desired.Tags = append(desired.Tags, memberTags(j.unit, j.crew.serving)...)
 	j.desired = &desired
 	return bad, nil

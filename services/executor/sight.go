@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/octavia"
 	"drawbridge.dev/services/executor/plan"
 )
@@ -52,7 +53,7 @@ func (t *term) observe(ctx context.Context, j *job, trust bool) (sight, error) {
 	if lb == nil {
 		return s, nil
 	}
-	lb.Fresh = lb.ID != served && j.unit.given == ""
+	lb.Fresh = lb.ID != served && j.unit.given == "" && !slices.Contains(lb.Tags, loadbalancer.AdoptedTag)
 	s.deep = j.unit.given != "" && !lb.Status.Pending()
 	if known != nil && j.known.deep && known.LoadBalancer != nil && known.LoadBalancer.ID == lb.ID &&
 		known.LoadBalancer.UpdatedAt == lb.UpdatedAt && !lb.Status.Pending() {

@@ -8,120 +8,8 @@ import (
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/executor/loadbalancer"
-	"drawbridge.dev/services/executor/octavia"
 	"drawbridge.dev/services/internal/bus"
 )
-
-// row is what is known of one exposure.
-type row struct {
-	wish     string     // digest of the newest requested event; empty: none was seen
-	decided  bus.Record // newest decision
-	outcome  bus.Record // our newest answer
-	drift    bus.Record
-	rejected bus.Record
-
-	at      []unit           // where its part stands, or may stand; never changed in place
-	applied *events.Exposure // its part as it was applied last; nil: not known to this process
-
-	vetted  uint64 // sequence of the decision that was verified
-	invalid error  // why that is not to be carried out
-
-	trip    *trip  // of the decision that is carried out, or of the drift that is repaired
-	reached string // digest of the decision that stood last, in this term
-	tried   bool   // in this term, though its outcome says that it is not tried again
-}
-
-// trip is one decision, or one drift from it, on its way to an outcome, over
-// all tries.
-type trip struct {
-	digest   string       // of the decision
-	cause    events.Event // the decision, or the drift
-	started  time.Time
-	steps    []string
-	calls    octavia.Calls
-	failures int // in a row
-}
-
-func (r row) decision() (events.Decided, bool) {
-	d, ok := r.decided.Event.Payload.(events.Decided)
-	return d, ok
-}
-
-func (r row) answer() (events.Outcome, bool) {
-	o, ok := r.outcome.Event.Payload.(events.Outcome)
-	return o, ok
-}
-
-// repairs says whether the trip repairs a drift that is on record.
-func (t *trip) repairs() bool {
-	_, ok := t.cause.Payload.(events.Drift)
-	return ok
-}
-
-// handsOff: a wish is denied or held, and what was approved before stands untouched.
-func handsOff(d events.Decided) bool { return d.Verdict != events.Approved && d.Exposure != nil }
-
-// current says whether the decision answers the newest wish.
-func (r row) current() bool {
-	d, ok := r.decision()
-	return ok && (r.wish == "" || r.wish == d.Wish)
-}
-
-// repairing says whether a drift is to be repaired that no outcome answers yet.
-func (r row) repairing() bool {
-	d, _ := r.decision()
-	drift, ok := r.drift.Event.Payload.(events.Drift)
-	return ok && drift.Repair && drift.Decision == d.Digest && r.drift.Sequence > r.outcome.Sequence
-}
-
-// lapsed says whether what is owed stood already: what differs is drift.
-func (r row) lapsed() bool {
-	d, ok := r.decision()
-	return ok && r.owed() && r.reached == d.Digest
-}
-
-// owed says whether a decision, or the repair of a drift, waits for its outcome.
-func (r row) owed() bool {
-	d, ok := r.decision()
-	if !ok || handsOff(d) || !r.current() {
-		return false
-	}
-	o, ok := r.answer()
-	if !ok || o.Decision != d.Digest {
-		return true
-	}
-	return o.State == events.Failed && (o.Retry || !r.tried) || r.repairing()
-}
-
-// home is the unit that shall serve the exposure by its last decision.
-func (r row) home() (unit, bool) {
-	d, ok := r.decision()
-	if !ok || d.Exposure == nil {
-		return unit{}, false
-	}
-	return unitOf(*d.Exposure), true
-}
-
-// applies says whether what was decided last is what was applied last.
-func (r row) applies() bool {
-	d, ok := r.decision()
-	o, answered := r.answer()
-	return ok && answered && d.Exposure != nil && o.State == events.Applied && o.Decision == d.Digest
-}
-
-// arrived says whether the exposure is served at its home.
-func (r row) arrived() bool {
-	d, _ := r.decision()
-	home, placed := r.home()
-	return placed && (d.Verdict == events.Approved && r.applies() || r.applied != nil && unitOf(*r.applied) == home)
-}
-
-// standing says whether a load balancer stands that shall be watched for drift.
-func (r row) standing() bool {
-	d, ok := r.decision()
-	o, answered := r.answer()
-	return ok && answered && r.current() && !handsOff(d) && d.Exposure != nil && o.State == events.Applied && o.Decision == d.Digest
-}
 
 // table is the rows of one cloud, and the units that they belong to.
 type table struct {
@@ -177,20 +65,6 @@ func (t *table) put(r bus.Record) []unit {
 	return touched
 }
 
-// belongs are the units that an exposure has to do with.
-func (r row) belongs(k events.Key) []unit {
-	out := []unit{own(k)}
-	if home, ok := r.home(); ok && home != out[0] {
-		out = append(out, home)
-	}
-	for _, u := range r.at {
-		if !slices.Contains(out, u) {
-			out = append(out, u)
-		}
-	}
-	return out
-}
-
 func (t *table) row(k events.Key) *row {
 	w := t.rows[k]
 	if w == nil {
@@ -221,27 +95,6 @@ func (t *table) file(k events.Key, w *row) {
 			t.index[u] = map[events.Key]bool{}
 		}
 		t.index[u][k] = true
-	}
-}
-
-// newer keeps our own record, which we have from its publication, until the bus
-// shows one that is later.
-func newer(old, r bus.Record) bus.Record {
-	if r.Sequence < old.Sequence {
-		return old
-	}
-	return r
-}
-
-// answered takes an outcome.
-func (r *row) answered(record bus.Record) {
-	r.outcome = newer(r.outcome, record)
-	o, ok := r.answer()
-	switch {
-	case ok && o.State == events.Applied:
-		r.reached = o.Decision
-	case ok && o.Decision != r.reached:
-		r.reached = ""
 	}
 }
 

@@ -154,6 +154,13 @@ func (t *term) carryOut(ctx context.Context, j *job) (sight, error) {
 	if err != nil || step == nil {
 		return s, err
 	}
+	if early := s.Observed; len(s.extras) == 0 && s.LoadBalancer != nil {
+		early.Now = time.Time{}
+		if len(plan.Diff(j.desired, early)) == 0 { // members are drained, as was decided
+			j.purpose = clearing
+			return t.reconcile(ctx, j, s)
+		}
+	}
 	steps := plan.Diff(j.desired, s.Observed)
 	if len(steps) == 0 {
 		steps = []plan.Step{step} // one too many stands
@@ -218,6 +225,9 @@ func (t *term) remember(j *job, s sight, err error) {
 func (t *term) finish(ctx context.Context, j *job, s sight, err error) {
 	if err == nil && j.purpose == watching && len(j.crew.moving) == 0 && !j.trip.repairs() {
 		return // no drift, or one that was said and is only observed
+	}
+	if errors.Is(err, errWaiting) && len(j.crew.moving) == 0 {
+		return // nobody is owed anything, and drift is looked for again
 	}
 	t.health(err)
 	switch {
