@@ -103,8 +103,12 @@ func (c *composer) routeRaw(p *port, claims []claim) routing {
 			continue
 		}
 		seen[slot] = x
-		r.policies = append(r.policies, loadbalancer.Policy{Name: policyName(x.Host, x.Path, string(x.PathType)),
-			Action: loadbalancer.RedirectToPool, Pool: x.target.pool, Rules: rawRules(x.Host, x.Path, p.listener.Port)})
+		out := loadbalancer.Policy{Name: policyName(x.Host, x.Path, string(x.PathType)),
+			Action: loadbalancer.RedirectToPool, Pool: x.target.pool, Rules: rawRules(x.Host, x.Path, p.listener.Port)}
+		if x.target.redirect != "" {
+			out.Action, out.Redirect, out.Code = loadbalancer.RedirectPrefix, x.target.redirect, x.target.code
+		}
+		r.policies = append(r.policies, out)
 	}
 	return r
 }
