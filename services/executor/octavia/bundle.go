@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -11,19 +12,24 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// bundle is the material of a digest as Octavia takes it.
-func (c *Client) bundle(ctx context.Context, digest string) ([]byte, error) {
+// bundle is the material of a digest as Octavia takes it. One that cannot be had
+// may come, one that is not fit for Octavia never is.
+func (c *Client) bundle(ctx context.Context, op, digest string) ([]byte, error) {
 	if c.Materials == nil {
-		return nil, errors.New("this executor has no seed to open certificates with: set seal-seed-file")
+		return nil, &Error{Op: op, local: true, err: errors.New("this executor has no seed to open certificates with: set seal-seed-file")}
 	}
 	m, err := c.Materials(ctx, digest)
 	if err != nil {
-		return nil, err
+		return nil, &Error{Op: op, local: true, err: err}
 	}
 	if d := m.Digest(); d != digest {
-		return nil, fmt.Errorf("what is sealed under %s is %s", digest, d)
+		return nil, &Error{Op: op, local: true, err: fmt.Errorf("what is sealed under %s is %s", digest, d)}
 	}
-	return bundle(m)
+	out, err := bundle(m)
+	if err != nil {
+		return nil, &Error{Op: op, Class: Permanent, local: true, err: err}
+	}
+	return out, nil
 }
 
 // bundle is PKCS #12 without a password, which is the one form that Octavia
@@ -49,6 +55,9 @@ func bundle(m seal.Material) ([]byte, error) {
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, errors.New("the key of the material is not PKCS #8")
+	}
+	if _, ok := key.(ed25519.PrivateKey); ok { // octavia/certificates/common/pkcs12.py writes it in a form that has none
+		return nil, errors.New("the key is of the kind Ed25519, which Octavia does not take: use RSA or ECDSA")
 	}
 	return pkcs12.Modern2023.Encode(key, chain[0], chain[1:], "")
 }

@@ -107,9 +107,9 @@ func (c *Client) createSecret(ctx context.Context, s plan.CreateSecret) (plan.Re
 	if found := c.remember(page.Secrets, func(name string) bool { return name == s.Name }); len(found) > 0 {
 		return plan.Result{ID: found[0].Ref}, nil
 	}
-	bundle, err := c.bundle(ctx, s.Digest)
+	bundle, err := c.bundle(ctx, s.Describe(), s.Digest)
 	if err != nil {
-		return plan.Result{}, &Error{Op: s.Describe(), local: true, err: err}
+		return plan.Result{}, err
 	}
 	made, err := secrets.Create(ctx, c.keys, secrets.CreateOpts{Name: s.Name, SecretType: secrets.OpaqueSecret,
 		Payload: base64.StdEncoding.EncodeToString(bundle), PayloadContentType: "application/octet-stream", PayloadContentEncoding: "base64"}).Extract()

@@ -66,19 +66,19 @@ func TestSecretRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cloud sandbox.Config
-		entry string
 		fault *sandbox.Fault
 		spoil func(c *octavia.Client, s *plan.CreateSecret)
 		class octavia.Class
 		says  string
 	}{
-		{"no key manager", sandbox.Config{WithoutBarbican: true}, "", nil, nil, octavia.Permanent, "no key manager"},
-		{"no seed", sandbox.Config{}, "", nil, func(c *octavia.Client, _ *plan.CreateSecret) { c.Materials = nil }, octavia.Retry, "seal-seed-file"},
-		{"nobody has sealed it", sandbox.Config{}, "", nil, func(_ *octavia.Client, s *plan.CreateSecret) { s.Digest = "sha256:0" }, octavia.Retry, "nobody has sealed"},
-		{"another is sealed there", sandbox.Config{}, "", nil, func(_ *octavia.Client, s *plan.CreateSecret) { m["sha256:1"], s.Digest = m[digest], "sha256:1" }, octavia.Retry, "is sealed under sha256:1"},
-		{"no role", sandbox.Config{}, "", &sandbox.Fault{Status: 403, Body: `{"code":403,"title":"Forbidden","description":"Secret creation attempt not allowed - please review your user/project privileges"}`}, nil, octavia.Permanent, "role creator"},
-		{"quota", sandbox.Config{}, "", &sandbox.Fault{Status: 403, Body: `{"code":403,"title":"Forbidden","description":"Quota reached for project x. Only 1 secrets are allowed."}`}, nil, octavia.Quota, "raise the quota"},
-		{"too large", sandbox.Config{}, "", &sandbox.Fault{Status: 413, Body: `{"code":413,"title":"Request Entity Too Large","description":"Could not add new secret"}`}, nil, octavia.Permanent, "max_allowed_secret_in_bytes"},
+		{"no key manager", sandbox.Config{WithoutBarbican: true}, nil, nil, octavia.Permanent, "no key manager"},
+		{"no seed", sandbox.Config{}, nil, func(c *octavia.Client, _ *plan.CreateSecret) { c.Materials = nil }, octavia.Retry, "seal-seed-file"},
+		{"nobody has sealed it", sandbox.Config{}, nil, func(_ *octavia.Client, s *plan.CreateSecret) { s.Digest = "sha256:0" }, octavia.Retry, "nobody has sealed"},
+		{"another is sealed there", sandbox.Config{}, nil, func(_ *octavia.Client, s *plan.CreateSecret) { m["sha256:1"], s.Digest = m[digest], "sha256:1" }, octavia.Retry, "is sealed under sha256:1"},
+		{"Ed25519", sandbox.Config{}, nil, func(_ *octavia.Client, s *plan.CreateSecret) { s.Digest = m.issue(t, ed25519Host, false) }, octavia.Permanent, "use RSA or ECDSA"},
+		{"no role", sandbox.Config{}, &sandbox.Fault{Status: 403, Body: `{"code":403,"title":"Forbidden","description":"Secret creation attempt not allowed - please review your user/project privileges"}`}, nil, octavia.Permanent, "role creator"},
+		{"quota", sandbox.Config{}, &sandbox.Fault{Status: 403, Body: `{"code":403,"title":"Forbidden","description":"Quota reached for project x. Only 1 secrets are allowed."}`}, nil, octavia.Quota, "raise the quota"},
+		{"too large", sandbox.Config{}, &sandbox.Fault{Status: 413, Body: `{"code":413,"title":"Request Entity Too Large","description":"Could not add new secret"}`}, nil, octavia.Permanent, "max_allowed_secret_in_bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cloud, cfg := start(t, tt.cloud)

@@ -3,6 +3,7 @@ package octavia_test
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -43,6 +44,9 @@ func (m materials) get(_ context.Context, digest string) (seal.Material, error) 
 	return seal.Material{}, errors.New("nobody has sealed " + digest)
 }
 
+// ed25519Host gets a key that Octavia does not take.
+const ed25519Host = "ed25519.example.org"
+
 // issue makes a certificate of a host with its chain of one, and answers its digest.
 func (m materials) issue(t testing.TB, host string, withRSA bool) string {
 	t.Helper()
@@ -53,6 +57,9 @@ func (m materials) issue(t testing.TB, host string, withRSA bool) string {
 	var public, private any
 	if withRSA {
 		k := must(rsa.GenerateKey(rand.Reader, 2048))
+		public, private = k.Public(), k
+	} else if host == ed25519Host {
+		_, k, _ := ed25519.GenerateKey(rand.Reader)
 		public, private = k.Public(), k
 	} else {
 		k := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
