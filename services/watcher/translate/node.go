@@ -2,9 +2,11 @@ package translate
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -77,4 +79,45 @@ func (n Node) address(svc *corev1.Service) string {
 		return n.IPv6
 	}
 	return ""
+}
+
+// selector is labels that a node must have; a nil value is any.
+type selector map[string]*string
+
+func parseSelector(s string) (selector, error) {
+	out := selector{}
+	for part := range strings.SplitSeq(s, ",") {
+		key, value, valued := strings.Cut(strings.TrimSpace(part), "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !labelKey.MatchString(key) || len(key) > 317 || valued && (!labelValue.MatchString(value) || len(value) > 63) {
+			return nil, fmt.Errorf(`%q holds %q, which is no label: allowed are "key=value" and "key", separated by commas`, shown(s), shown(part))
+		}
+		if _, twice := out[key]; twice {
+			return nil, fmt.Errorf("%q names the label %q twice, which no node can have", shown(s), shown(key))
+		}
+		out[key] = nil
+		if valued {
+			out[key] = &value
+		}
+	}
+	return out, nil
+}
+
+func (s selector) matches(labels map[string]string) bool {
+	for key, value := range s {
+		if have, there := labels[key]; !there || value != nil && have != *value {
+			return false
+		}
+	}
+	return true
+}
+
+// CheckNodeSelector refuses what the annotation drawbridge.dev/node-selector
+// would refuse; empty is every node.
+func CheckNodeSelector(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := parseSelector(s)
+	return err
 }

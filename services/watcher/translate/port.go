@@ -2,6 +2,7 @@ package translate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,6 +39,49 @@ func portNames(ports []corev1.ServicePort) (names []string) {
 		names = append(names, fmt.Sprintf("%d/%s", ports[i].Port, protocolOf(&ports[i])))
 	}
 	return names
+}
+
+// portValue is what an annotation says of one port, or, if port is empty, of
+// every one that it fits.
+type portValue[T any] struct {
+	port  string
+	value T
+}
+
+// parsePorts reads entries separated by commas, each "value" or "port=value".
+func parsePorts[T any](parse func(string) (T, error)) func(string) ([]portValue[T], error) {
+	return func(s string) ([]portValue[T], error) {
+		var out []portValue[T]
+		for part := range strings.SplitSeq(s, ",") {
+			port, value, named := strings.Cut(strings.TrimSpace(part), "=")
+			if !named {
+				port, value = "", port
+			} else if port = strings.TrimSpace(port); port == "" {
+				return nil, fmt.Errorf("%q has an entry without a port before the '='", shown(s))
+			}
+			v, err := parse(value)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, portValue[T]{port, v})
+		}
+		return out, nil
+	}
+}
+
+// whole makes a reader of one value of one that takes ports too.
+func whole[T any](parse func(string) ([]portValue[T], error)) func(string) (T, error) {
+	return func(s string) (T, error) {
+		var none T
+		all, err := parse(s)
+		switch {
+		case err != nil:
+			return none, err
+		case len(all) != 1 || all[0].port != "":
+			return none, errors.New("names ports, or several values: one value is allowed")
+		}
+		return all[0].value, nil
+	}
 }
 
 // perPort is what an annotation says of the ports of a Service.
@@ -89,15 +133,28 @@ func (v perPort[T]) at(i int, fits bool) (out T, ok bool) {
 	return out, false
 }
 
+// give gives what names no port to these, as far as nothing names them.
+func (v *perPort[T]) give(ports []int) {
+	if v.named == nil {
+		v.named = map[int][]T{}
+	}
+	for _, i := range ports {
+		if len(v.named[i]) == 0 {
+			v.named[i] = v.bare
+		}
+	}
+	v.bare = nil
+}
+
 // hinted are the ports that a Service marks as ones of an application protocol:
 // by appProtocol, or, where no port has it, by the well-known number.
 func hinted(ports []corev1.ServicePort, application string, number int32) (out []int) {
 	marked := func(p corev1.ServicePort) bool {
 		return p.AppProtocol != nil && strings.EqualFold(*p.AppProtocol, application)
 	}
-	any := slices.ContainsFunc(ports, marked)
+	said := slices.ContainsFunc(ports, marked)
 	for i, p := range ports {
-		if protocolOf(&p) == corev1.ProtocolTCP && (marked(p) || !any && p.Port == number) {
+		if protocolOf(&p) == corev1.ProtocolTCP && (marked(p) || !said && p.Port == number) {
 			out = append(out, i)
 		}
 	}

@@ -11,10 +11,6 @@ import (
 	"drawbridge.dev/events"
 )
 
-// defaultAffinity is the time-out that an API server gives to
-// spec.sessionAffinity ClientIP.
-const defaultAffinity = 10800 // seconds
-
 // service is what the annotations and fields of one Service say of its ports.
 type service struct {
 	annotated
@@ -166,56 +162,55 @@ func (p *service) checkPort(port *corev1.ServicePort, at string) bool {
 // where it is OCCM's; else those of the right protocol, or, where there is none,
 // those that are marked as such.
 func (p *service) hints() {
-	ports := p.svc.Spec.Ports
-	pick := func(by string, older bool, fits []events.Protocol, application string, number int32) []int {
-		var out []int
-		for i := range ports {
-			explicit := p.protocols.named[i]
-			if protocolOf(&ports[i]) == corev1.ProtocolTCP && (older && len(explicit) == 0 || len(explicit) > 0 && slices.Contains(fits, explicit[0])) {
-				out = append(out, i)
-			}
-		}
-		if len(out) == 0 && !older {
-			if out = hinted(ports, application, number); len(out) == 0 {
-				p.found.refuse(field(by), `fits no port: name one, as in "%d=...", of %v`, number, portNames(ports))
-			}
-		}
-		return out
-	}
-	give := func(to *perPort[string], to2 []int) {
-		for _, i := range to2 {
-			if len(to.named[i]) == 0 {
-				to.named[i] = to.bare
-			}
-		}
-		to.bare = nil
-	}
 	ends := []events.Protocol{events.TerminatedHTTPS}
 	for _, v := range []*perPort[string]{&p.secrets, &p.container} {
-		if len(v.bare) > 0 {
-			if v.named == nil {
-				v.named = map[int][]string{}
-			}
-			give(v, pick(v.by, v.by == occmTLSContainer, ends, "https", 443))
+		if len(v.bare) > 0 && v.by == occmTLSContainer {
+			v.give(p.open(ends))
+		} else if len(v.bare) > 0 {
+			v.give(p.fitting(v.by, ends, "https", 443))
 		}
 	}
 	if len(p.headers.bare) > 0 && !slices.Equal(p.headers.bare, []string{"none"}) {
-		for i := range ports { // ports that end TLS are of HTTP too
+		for i := range p.svc.Spec.Ports { // ports that end TLS are of HTTP too
 			if len(p.secrets.named[i])+len(p.container.named[i]) > 0 && len(p.protocols.named[i]) == 0 {
 				p.protocols.named[i] = ends
 			}
 		}
-		give(&p.headers, pick(p.headers.by, false, []events.Protocol{events.HTTP, events.TerminatedHTTPS}, "http", 80))
+		p.headers.give(p.fitting(p.headers.by, []events.Protocol{events.HTTP, events.TerminatedHTTPS}, "http", 80))
 	}
 	if p.forwarded {
-		for i := range ports {
-			explicit := p.protocols.named[i]
-			if protocolOf(&ports[i]) == corev1.ProtocolTCP && (len(explicit) == 0 || explicit[0].Routed()) {
-				p.headers.named[i] = []string{"X-Forwarded-For"}
-			}
-		}
-		p.headers.by = occmForwardedFor
+		p.headers = perPort[string]{by: occmForwardedFor, bare: []string{"X-Forwarded-For"}}
+		p.headers.give(p.open([]events.Protocol{events.HTTP, events.TerminatedHTTPS}))
 	}
+}
+
+// open are the TCP ports that port-protocols leaves open, or makes ones of the
+// protocols.
+func (p *service) open(protocols []events.Protocol) (out []int) {
+	for i := range p.svc.Spec.Ports {
+		said := p.protocols.named[i]
+		if protocolOf(&p.svc.Spec.Ports[i]) == corev1.ProtocolTCP && (len(said) == 0 || slices.Contains(protocols, said[0])) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// fitting are the ports that port-protocols makes ones of the protocols, or,
+// where there is none, those that are marked as ones of the application.
+func (p *service) fitting(by string, protocols []events.Protocol, application string, number int32) (out []int) {
+	for i := range p.svc.Spec.Ports {
+		if said := p.protocols.named[i]; len(said) > 0 && slices.Contains(protocols, said[0]) {
+			out = append(out, i)
+		}
+	}
+	if len(out) == 0 {
+		out = hinted(p.svc.Spec.Ports, application, number)
+	}
+	if len(out) == 0 {
+		p.found.refuse(field(by), `fits no port: name one of %s, as in "%d=..."`, strings.Join(portNames(p.svc.Spec.Ports), ", "), number)
+	}
+	return out
 }
 
 // listener is that of one port, without its backend.
@@ -268,119 +263,4 @@ func (p *service) showTLS(i int, name string, l *events.Listener) {
 	default:
 		p.found.refuse(field(p.protocols.by), "port %s ends TLS and has no certificate: name one by %s or %s", name, AnnotationTLSSecrets, AnnotationTLSContainer)
 	}
-}
-
-// backend is that of one port, which its listener sends to.
-func (p *service) backend(i int, at string, l *events.Listener) events.Backend {
-	port := &p.svc.Spec.Ports[i]
-	own := events.Protocol(protocolOf(port))
-	b := events.Backend{Name: backendName(p.svc.Namespace, p.svc.Name, fmt.Sprint(port.Port), own), Protocol: own, Algorithm: p.algorithm, DrainDelay: p.drain}
-	l.Backend = b.Name
-	if l.Protocol.Routed() {
-		b.Protocol = events.HTTP
-	}
-	if proxy, ok := p.proxy.at(i, own == events.TCP); ok && proxy != "" {
-		if own != events.TCP {
-			p.found.refuse(field(p.proxy.by), "port %s has no PROXY protocol: ports of TCP have", portNames(p.svc.Spec.Ports)[i])
-		}
-		if len(l.Headers) > 0 && (p.proxy.by == occmProxyProtocol || p.headers.by == occmForwardedFor) {
-			p.found.refuse(field(p.headers.by), "and %s both tell members who the client is at port %s: keep one of them", p.proxy.by, portNames(p.svc.Spec.Ports)[i])
-		}
-		b.Protocol = proxy
-	}
-	b.Persistence = p.persistence(i, own, l.Protocol)
-	members, err := p.reach.members(p.refs, p.svc, port)
-	if err != nil {
-		p.found.refuse(at, "%v", err)
-	}
-	b.Members = append([]events.Member{}, members...)
-	p.check(i, at, own, &b)
-	return b
-}
-
-func (p *service) persistence(i int, own, listener events.Protocol) *events.Persistence {
-	kind := affinity{}
-	at := "spec.sessionAffinity"
-	if p.svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
-		kind.kind = "SOURCE_IP"
-	}
-	if v, ok := p.affinity.at(i, true); ok {
-		kind, at = v, field(p.affinity.by)
-	}
-	if kind.kind == "" {
-		return nil
-	}
-	if kind.kind != "SOURCE_IP" && !listener.Routed() {
-		p.found.refuse(at, "port %s cannot set cookies as one of %s: make it one of HTTP or TERMINATED_HTTPS by %s", portNames(p.svc.Spec.Ports)[i], listener, AnnotationPortProtocols)
-		return nil
-	}
-	out := &events.Persistence{Type: kind.kind, Cookie: kind.cookie}
-	c := p.svc.Spec.SessionAffinityConfig
-	if kind.kind != "SOURCE_IP" || c == nil || c.ClientIP == nil || c.ClientIP.TimeoutSeconds == nil {
-		return out
-	}
-	seconds := *c.ClientIP.TimeoutSeconds
-	const where = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
-	switch {
-	case seconds < 1 || seconds > mostSeconds:
-		p.found.refuse(where, "%d is not in 1-%d", seconds, mostSeconds)
-	case own != events.TCP:
-		out.Timeout = int(seconds)
-	case seconds != defaultAffinity:
-		p.found.note(where, "%d has no effect for TCP: Octavia knows a time-out for UDP and SCTP only; clients stay with their member for as long as the load balancer remembers them", seconds)
-	}
-	return out
-}
-
-// check gives a backend its health monitor.
-func (p *service) check(i int, at string, own events.Protocol, b *events.Backend) {
-	kind, _ := p.kinds.at(i, true)
-	b.Monitor = p.checked.of(own, kind)
-	if b.Monitor == nil {
-		return
-	}
-	if kind != "" && !slices.Contains(checks(own), kind) {
-		p.found.refuse(field(p.kinds.by), "%s does not check port %s: %s do", kind, portNames(p.svc.Spec.Ports)[i], quoted(checks(own)))
-		return
-	}
-	if !p.local || kind != "" || p.checked.asks {
-		return
-	}
-	health := p.svc.Spec.HealthCheckNodePort
-	switch {
-	case health > 0 && health <= 65535:
-		b.Monitor.Type, b.Monitor.Method, b.Monitor.Path, b.Monitor.Codes = "HTTP", "GET", "/healthz", "200"
-		for j := range b.Members {
-			b.Members[j].MonitorPort = int(health)
-		}
-	case own != events.TCP && p.reach.to == toNodes:
-		p.found.refuse("spec.externalTrafficPolicy", `"Local" needs spec.healthCheckNodePort for %s, whose own check does not find the nodes without a pod: set it, set %s to %q, or use "Cluster"`,
-			at, AnnotationMembers, toNodesWithPods)
-	}
-}
-
-func parseListenerProtocol(s string) (events.Protocol, error) {
-	p, err := parseOneOf(string(events.TCP), string(events.UDP), string(events.SCTP), string(events.HTTP), string(events.TerminatedHTTPS))(s)
-	return events.Protocol(p), err
-}
-
-func parseSecretName(s string) (string, error) {
-	if err := checkHost(s); err != nil || s == "" || strings.HasPrefix(s, "*") {
-		return "", fmt.Errorf("%q is no name of a Secret of the namespace", shown(s))
-	}
-	return s, nil
-}
-
-// CheckContainer refuses what the annotation drawbridge.dev/tls-container would refuse.
-func CheckContainer(url string) error {
-	_, err := parseContainer(url)
-	return err
-}
-
-func parseContainer(s string) (string, error) {
-	t := strings.TrimSpace(s)
-	if len(t) > 255 || !containerURL.MatchString(t) {
-		return "", fmt.Errorf("%q is no URL of the key manager, such as https://keys.example.org/v1/secrets/...", shown(s))
-	}
-	return t, nil
 }

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -236,88 +235,30 @@ func parseProxy(s string) (events.Protocol, error) {
 	return "", fmt.Errorf(`%q is none of "v1" or "true", "v2", "none" or "false"`, shown(s))
 }
 
-// selector is labels that a node must have; a nil value is any.
-type selector map[string]*string
+const mostConnections = math.MaxInt32
 
-func parseSelector(s string) (selector, error) {
-	out := selector{}
-	for part := range strings.SplitSeq(s, ",") {
-		key, value, valued := strings.Cut(strings.TrimSpace(part), "=")
-		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-		if !labelKey.MatchString(key) || len(key) > 317 || valued && (!labelValue.MatchString(value) || len(value) > 63) {
-			return nil, fmt.Errorf(`%q holds %q, which is no label: allowed are "key=value" and "key", separated by commas`, shown(s), shown(part))
-		}
-		if _, twice := out[key]; twice {
-			return nil, fmt.Errorf("%q names the label %q twice, which no node can have", shown(s), shown(key))
-		}
-		out[key] = nil
-		if valued {
-			out[key] = &value
-		}
-	}
-	return out, nil
+func parseListenerProtocol(s string) (events.Protocol, error) {
+	p, err := parseOneOf(string(events.TCP), string(events.UDP), string(events.SCTP), string(events.HTTP), string(events.TerminatedHTTPS))(s)
+	return events.Protocol(p), err
 }
 
-func (s selector) matches(labels map[string]string) bool {
-	for key, value := range s {
-		if have, there := labels[key]; !there || value != nil && have != *value {
-			return false
-		}
+func parseSecretName(s string) (string, error) {
+	if err := checkHost(s); err != nil || s == "" || strings.HasPrefix(s, "*") {
+		return "", fmt.Errorf("%q is no name of a Secret of the namespace", shown(s))
 	}
-	return true
+	return s, nil
 }
 
-// CheckNodeSelector refuses what the annotation drawbridge.dev/node-selector
-// would refuse; empty is every node.
-func CheckNodeSelector(s string) error {
-	if s == "" {
-		return nil
-	}
-	_, err := parseSelector(s)
+// CheckContainer refuses what the annotation drawbridge.dev/tls-container would refuse.
+func CheckContainer(url string) error {
+	_, err := parseContainer(url)
 	return err
 }
 
-// portValue is what an annotation says of one port, or, if port is empty, of
-// every one that it fits.
-type portValue[T any] struct {
-	port  string
-	value T
-}
-
-// parsePorts reads entries separated by commas, each "value" or "port=value".
-func parsePorts[T any](parse func(string) (T, error)) func(string) ([]portValue[T], error) {
-	return func(s string) ([]portValue[T], error) {
-		var out []portValue[T]
-		for part := range strings.SplitSeq(s, ",") {
-			port, value, named := strings.Cut(strings.TrimSpace(part), "=")
-			if !named {
-				port, value = "", port
-			} else if port = strings.TrimSpace(port); port == "" {
-				return nil, fmt.Errorf("%q has an entry without a port before the '='", shown(s))
-			}
-			v, err := parse(value)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, portValue[T]{port, v})
-		}
-		return out, nil
+func parseContainer(s string) (string, error) {
+	t := strings.TrimSpace(s)
+	if len(t) > 255 || !containerURL.MatchString(t) {
+		return "", fmt.Errorf("%q is no URL of the key manager, such as https://keys.example.org/v1/secrets/...", shown(s))
 	}
+	return t, nil
 }
-
-// whole makes a reader of one value of one that takes ports too.
-func whole[T any](parse func(string) ([]portValue[T], error)) func(string) (T, error) {
-	return func(s string) (T, error) {
-		var none T
-		all, err := parse(s)
-		switch {
-		case err != nil:
-			return none, err
-		case len(all) != 1 || all[0].port != "":
-			return none, errors.New("names ports, or several values: one value is allowed")
-		}
-		return all[0].value, nil
-	}
-}
-
-const mostConnections = math.MaxInt32
