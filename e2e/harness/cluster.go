@@ -28,6 +28,7 @@ var resources = map[string][2]string{
 	"Namespace": {"/api/v1", "namespaces"},
 	"Node":      {"/api/v1", "nodes"},
 	"Service":   {"/api/v1", "services"},
+	"Secret":    {"/api/v1", "secrets"},
 	"Event":     {"/api/v1", "events"},
 	"Ingress":   {"/apis/networking.k8s.io/v1", "ingresses"},
 }
@@ -149,7 +150,7 @@ func (c *Cluster) Events(o Object) ([]string, error) {
 // namespaces that begin with the prefix, them, and such nodes.
 func (c *Cluster) sweep(t testing.TB, prefix string) {
 	t.Helper()
-	for _, kind := range []string{"Ingress", "Service", "Node", "Namespace"} {
+	for _, kind := range []string{"Ingress", "Service", "Secret", "Node", "Namespace"} {
 		var list struct {
 			Items []struct {
 				Metadata struct{ Name, Namespace string }

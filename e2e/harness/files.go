@@ -23,7 +23,18 @@ func copyBundle(t testing.TB, folder string) string {
 // newSigner makes the seed that policy signs with, in a file, and its public key.
 func newSigner(t testing.TB, folder string) (file, public string) {
 	t.Helper()
-	pair, err := nkeys.CreateAccount()
+	return newSeed(t, filepath.Join(folder, "policy.nk"), nkeys.CreateAccount)
+}
+
+// newSealKey makes the seed that certificates are sealed to, in a file, and its public key.
+func newSealKey(t testing.TB, folder string) (file, public string) {
+	t.Helper()
+	return newSeed(t, filepath.Join(folder, "seal.nk"), nkeys.CreateCurveKeys)
+}
+
+func newSeed(t testing.TB, file string, create func() (nkeys.KeyPair, error)) (string, string) {
+	t.Helper()
+	pair, err := create()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,10 +42,10 @@ func newSigner(t testing.TB, folder string) (file, public string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if public, err = pair.PublicKey(); err != nil {
+	public, err := pair.PublicKey()
+	if err != nil {
 		t.Fatal(err)
 	}
-	file = filepath.Join(folder, "policy.nk")
 	if err := os.WriteFile(file, seed, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -48,9 +48,9 @@ type Fleet struct {
 	NATS    *NATS // nil in one process
 
 	folder  string
-	process map[string]*Process // by service
-	ops     map[string]string   // by process, its address
-	stands  map[events.Key]bool // what must stand in the cloud, and whether it has a floating IP
+	process map[string]*Process  // by service
+	ops     map[string]string    // by process, its address
+	stands  map[events.Key]place // what must stand in the cloud
 }
 
 // Adjust changes the sections of a configuration before the processes start.
@@ -72,7 +72,7 @@ func NewFleet(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...
 func Describe(t testing.TB, shape Shape, cloud *Cloud, source Source, adjust ...Adjust) *Fleet {
 	t.Helper()
 	f := &Fleet{Name: Prefix + strings.ToLower(rand.Text()[:10]), Shape: shape, Cloud: cloud, Source: source,
-		folder: t.TempDir(), process: map[string]*Process{}, ops: map[string]string{}, stands: map[events.Key]bool{}}
+		folder: t.TempDir(), process: map[string]*Process{}, ops: map[string]string{}, stands: map[events.Key]place{}}
 	f.Bundle = copyBundle(t, f.folder)
 	t.Cleanup(func() { f.sweep(t) })
 	api := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
@@ -109,22 +109,28 @@ var natsUser = map[string]string{"watcher": "watcher-" + ClusterName, "policy": 
 func (f *Fleet) sections(t testing.TB, api string) map[string]any {
 	t.Helper()
 	seed, public := newSigner(t, f.folder)
-	watcher := map[string]any{"cluster": ClusterName, "cloud": CloudName, "node-window": "100ms", "rescan": "1s"}
+	seal, sealTo := newSealKey(t, f.folder)
+	watcher := map[string]any{"cluster": ClusterName, "cloud": CloudName, "node-window": "100ms", "rescan": "1s",
+		"seal-keys": map[string]any{CloudName: sealTo}}
 	for k, v := range f.Source.Config() {
 		watcher[k] = v
 	}
 	executor := map[string]any{"fleet": f.Name, "cloud": CloudName, "openstack-cloud": CloudName, "clouds-file": f.Cloud.CloudsFile,
-		"trusted-keys": []string{public}, "drift-interval": "1s", "lease-ttl": "3s", "retry-max": "5s", "poll-max": "1s"}
+		"trusted-keys": []string{public}, "seal-seed-file": seal, "drift-interval": "1s", "lease-ttl": "3s", "retry-max": "5s", "poll-max": "1s", "drain-delay": "0s"}
 	for k, v := range f.Cloud.Executor {
 		executor[k] = v
 	}
-	return map[string]any{
+	sections := map[string]any{
 		"log":      map[string]any{"level": "debug", "format": "json"},
 		"watcher":  watcher,
 		"policy":   map[string]any{"bundle": f.Bundle, "bundle-interval": "1s", "key-file": seed},
 		"executor": executor,
 		"auditor":  map[string]any{"listen": map[string]any{"address": api}},
 	}
+	if f.Shape == AllInOne { // for commands that ask the bus
+		sections["nats"] = map[string]any{"listen": fmt.Sprintf("127.0.0.1:%d", FreePort(t))}
+	}
+	return sections
 }
 
 // describe writes the configuration of one process.
@@ -269,7 +275,7 @@ func (f *Fleet) Expose(t testing.TB, o Object) Trip {
 		t.Fatalf("%s: %s %q, then %s %q at %v; want it approved and applied at an address", Key(o), trip.Decided.Verdict,
 			trip.Decided.Reasons, trip.Outcome.State, trip.Outcome.Reason, trip.Outcome.Addresses)
 	}
-	f.Stands(o, !trip.Decided.Exposure.Internal)
+	f.StandsIn(o, trip.Decided.Exposure.Group, !trip.Decided.Exposure.Internal)
 	return trip
 }
 
@@ -292,7 +298,17 @@ func (f *Fleet) Removed(t testing.TB, o Object) Trip {
 }
 
 // Stands says that the cloud must hold a load balancer for the object, with a floating IP or not.
-func (f *Fleet) Stands(o Object, public bool) { f.stands[Key(o)] = public }
+func (f *Fleet) Stands(o Object, public bool) { f.StandsIn(o, "", public) }
+
+// StandsIn says the same of an object whose load balancer is that of a group;
+// empty: its own.
+func (f *Fleet) StandsIn(o Object, group string, public bool) {
+	at := place{keyTag(Key(o)), public}
+	if group != "" {
+		at.tag = "drawbridge.dev/group=" + group
+	}
+	f.stands[Key(o)] = at
+}
 
 // Gone says that the cloud must hold nothing for the object.
 func (f *Fleet) Gone(o Object) { delete(f.stands, Key(o)) }

@@ -81,7 +81,9 @@ func LabCloud(t testing.TB) *Cloud {
 			"floating-network": labVariable(t, "PUBLIC_NET_ID"),
 			"flavor":           labVariable(t, "FLAVOR_SINGLE_ID"),
 		},
-		Nodes: []string{"10.20.0.201", "10.20.0.202", "10.20.0.203"},
+		Subnet: labVariable(t, "K8S_VIP_SUBNET_ID"),
+		Other:  labVariable(t, "K8S_VIP_SUBNET_B_ID"),
+		Nodes:  []string{"10.20.0.201", "10.20.0.202", "10.20.0.203"},
 	}
 }
 
@@ -91,6 +93,8 @@ type Cloud struct {
 	CloudsFile string         // a clouds.yaml whose entry CloudName is this cloud
 	Executor   map[string]any // how the executor is configured for it
 	Nodes      []string       // addresses that nodes of a cluster can have
+	Subnet     string         // name or id of the subnet of VIPs
+	Other      string         // of another one of its network
 	Sandbox    *Sandbox       // nil for the real one
 }
 

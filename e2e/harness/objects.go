@@ -3,6 +3,7 @@ package harness
 import (
 	"cmp"
 	"fmt"
+	"strings"
 )
 
 // Namespace is a namespace; one that is public may be reached from outside the
@@ -21,7 +22,7 @@ func Node(name, address string) Object {
 
 // Port is one port of a Service.
 type Port struct {
-	Protocol       string // TCP, UDP
+	Protocol       string // TCP, UDP, SCTP
 	Port, NodePort int
 }
 
@@ -38,7 +39,7 @@ func Balanced(namespace, name string, annotations map[string]any, ports ...Port)
 func service(namespace, name string, annotations, spec map[string]any, ports []Port) Object {
 	var list []any
 	for _, p := range ports {
-		list = append(list, map[string]any{"name": fmt.Sprintf("p%d", p.Port), "protocol": p.Protocol, "port": p.Port, "nodePort": p.NodePort})
+		list = append(list, map[string]any{"name": fmt.Sprintf("%s-%d", strings.ToLower(p.Protocol), p.Port), "protocol": p.Protocol, "port": p.Port, "nodePort": p.NodePort})
 	}
 	spec["ports"] = list
 	spec["selector"] = map[string]any{"app": name}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +49,13 @@ type LoadBalancer struct {
 	VIP          string   `json:"vip_address"`
 	PortID       string   `json:"vip_port_id"`
 	Flavor       string   `json:"flavor_id"`
+	Additional   []VIP    `json:"additional_vips"`
+}
+
+// VIP is one more address of a load balancer.
+type VIP struct {
+	Subnet  string `json:"subnet_id"`
+	Address string `json:"ip_address"`
 }
 
 // FloatingIP is what the tests look at of one.
@@ -59,13 +68,26 @@ type FloatingIP struct {
 
 // Child is an object below a load balancer.
 type Child struct {
-	ID           string `json:"id"`
-	Name         string `json:"name"`
-	Provisioning string `json:"provisioning_status"`
-	Protocol     string `json:"protocol"`
-	Port         int    `json:"protocol_port"`
-	Address      string `json:"address"`
-	AdminStateUp bool   `json:"admin_state_up"`
+	ID           string   `json:"id"`
+	Name         string   `json:"name"`
+	Provisioning string   `json:"provisioning_status"`
+	Protocol     string   `json:"protocol"`
+	Port         int      `json:"protocol_port"`
+	Address      string   `json:"address"`
+	AdminStateUp bool     `json:"admin_state_up"`
+	Monitor      string   `json:"healthmonitor_id"`
+	Container    string   `json:"default_tls_container_ref"`
+	Named        []string `json:"sni_container_refs"`
+}
+
+// Certificates are the references of a listener to the key manager.
+func (c Child) Certificates() (refs []string) {
+	for _, r := range append([]string{c.Container}, c.Named...) {
+		if r != "" && !slices.Contains(refs, r) {
+			refs = append(refs, r)
+		}
+	}
+	return refs
 }
 
 // NewOpenStack is a client of the cloud that the entry names.
@@ -95,6 +117,45 @@ func (o *OpenStack) FloatingIPs(text string) ([]FloatingIP, error) {
 		}
 	}
 	return ours, nil
+}
+
+// Secrets are the names, by id, of those secrets whose name begins with the prefix.
+func (o *OpenStack) Secrets(prefix string) (map[string]string, error) {
+	const page = 100
+	out := map[string]string{}
+	for offset := 0; ; offset += page {
+		var list struct {
+			Secrets []struct {
+				Name string `json:"name"`
+				Ref  string `json:"secret_ref"`
+			}
+		}
+		if err := o.Do("key-manager", http.MethodGet, fmt.Sprintf("/v1/secrets?limit=%d&offset=%d", page, offset), nil, &list); err != nil {
+			return nil, err
+		}
+		for _, s := range list.Secrets {
+			if strings.HasPrefix(s.Name, prefix) {
+				out[path.Base(s.Ref)] = s.Name
+			}
+		}
+		if len(list.Secrets) < page {
+			return out, nil
+		}
+	}
+}
+
+// SecurityGroups are the names of those whose description holds the text.
+func (o *OpenStack) SecurityGroups(text string) (names []string, err error) {
+	var out struct {
+		Groups []struct{ Name, Description string } `json:"security_groups"`
+	}
+	err = o.Do("network", http.MethodGet, "/v2.0/security-groups?fields=name&fields=description", nil, &out)
+	for _, g := range out.Groups {
+		if strings.Contains(g.Description, text) {
+			names = append(names, g.Name)
+		}
+	}
+	return names, err
 }
 
 // Children lists the listeners or pools of a load balancer.
@@ -169,7 +230,7 @@ func (o *OpenStack) authenticate() error {
 		for _, e := range s.Endpoints {
 			if e.Interface == "public" {
 				u := strings.TrimRight(e.URL, "/")
-				u = strings.TrimSuffix(strings.TrimSuffix(u, "/v2.0"), "/v2")
+				u = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(u, "/v2.0"), "/v2"), "/v1")
 				o.endpoints[s.Type] = u
 			}
 		}

@@ -37,7 +37,8 @@ func NewSandbox(t testing.TB, adjust ...func(*sandbox.Config)) *Cloud {
 		}
 	})
 	file, entry := readClouds(t, s.CloudsYAML(), CloudName)
-	c := &Cloud{OpenStack: NewOpenStack(entry), CloudsFile: file, Sandbox: &Sandbox{s}, Executor: map[string]any{}}
+	c := &Cloud{OpenStack: NewOpenStack(entry), CloudsFile: file, Sandbox: &Sandbox{s}, Executor: map[string]any{"vip-subnet": sandbox.SubnetName},
+		Subnet: sandbox.SubnetName, Other: sandbox.OtherSubnetName}
 	at := fmt.Sprintf("127.%d.%d.", 200+rand.N(50), rand.N(256)) // a network of nodes of its own
 	for i := range 3 {
 		c.Nodes = append(c.Nodes, fmt.Sprintf("%s%d", at, i+1))
