@@ -12,7 +12,7 @@ import (
 // Reasons of rejected events.
 const (
 	reasonRefused = "the object cannot be exposed as it is: correct it; what was asked last stays"
-	reasonPartly  = "a part of the object cannot be exposed; the rest is"
+	reasonPartly  = "the object is exposed; something about it is to be looked at"
 )
 
 // publication is one event that the table lacks.
@@ -90,8 +90,9 @@ func (p place) refused() bool {
 	return p.rejected.Reason == reasonRefused && p.rejected.sequence > p.requested.sequence
 }
 
-// tooLarge refuses a wish that does not fit into one event.
-func tooLarge(r translate.Result, err error) translate.Result {
+// tooLarge refuses a wish that does not fit into one event. By how much is for
+// the log: it is another size at another time, and the problem would be another.
+func tooLarge(r translate.Result) translate.Result {
 	listeners := r.Wish.Exposure.Listeners
 	routes := 0
 	for _, l := range listeners {
@@ -99,6 +100,6 @@ func tooLarge(r translate.Result, err error) translate.Result {
 	}
 	r.Wish = nil
 	r.Problems = append([]events.Problem{{Field: "spec", Message: fmt.Sprintf(
-		"is too large for one event (%d listeners, %d routes): divide it into several objects (%v)", len(listeners), routes, err)}}, r.Problems...)
+		"is too large for one event (%d listeners, %d routes): divide it into several objects, or have max_payload of the NATS server raised", len(listeners), routes)}}, r.Problems...)
 	return r
 }

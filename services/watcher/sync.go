@@ -49,7 +49,8 @@ func (w *watcher) sync(ctx context.Context, k events.Key) error {
 	for _, p := range publications {
 		err := w.publish(ctx, k, p)
 		if errors.Is(err, bus.ErrTooLarge) && r.Wish != nil {
-			return w.refuse(ctx, k, tooLarge(r, err), places)
+			w.log.Warn().Err(err).Str("change", "").Str("key", k.String()).Str("stage", string(events.StageRequested)).Msg("the wish is too large")
+			return w.refuse(ctx, k, tooLarge(r), places)
 		}
 		if err != nil {
 			return err
