@@ -51,9 +51,9 @@ func (w *world) routing(t *testing.T) func(*testing.T) {
 			table := w.table(t, trip.Outcome.LoadBalancer.ID)
 			for _, host := range hosts {
 				for _, path := range paths {
-					real, want, said := w.ask(t, address, host, path), kubernetes(s.rules, s.fallback, host, path), w.evaluate(t, table, host, path)
-					if real != want || said != want {
-						t.Errorf("%s%s: HAProxy sends it to %q, the sandbox's evaluator to %q, Kubernetes to %q, by %+v else %q", host, path, real, said, want, s.rules, s.fallback)
+					measured, want, said := w.ask(t, address, host, path), kubernetes(s.rules, s.fallback, host, path), w.evaluate(t, table, host, path)
+					if measured != want || said != want {
+						t.Errorf("%s%s: HAProxy sends it to %q, the sandbox's evaluator to %q, Kubernetes to %q, by %+v else %q", host, path, measured, said, want, s.rules, s.fallback)
 					}
 				}
 			}

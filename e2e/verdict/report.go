@@ -71,7 +71,7 @@ func (r *report) take(line []byte) string {
 // those within others before them, as what they say is closer to the cause.
 func (r *report) bad() (out []*result) {
 	for _, x := range r.order {
-		ended := x.verdict == "pass" || x.verdict == "skip" && !(r.noSkips && x.test != "")
+		ended := x.verdict == "pass" || x.verdict == "skip" && (!r.noSkips || x.test == "")
 		if !ended && (x.test != "" || x.verdict == "fail") {
 			out = append(out, x)
 		}

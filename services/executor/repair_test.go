@@ -24,7 +24,7 @@ func (w *world) reads(path string, times int) {
 	for deadline := time.Now().Add(w.patience); ; time.Sleep(10 * time.Millisecond) {
 		n := 0
 		for _, c := range w.cloud.Calls() {
-			if c.Method == "GET" && c.Path == path {
+			if c.Method == http.MethodGet && c.Path == path {
 				n++
 			}
 		}
@@ -96,7 +96,7 @@ func TestStuckObserved(t *testing.T) {
 		t.Errorf("of what differs is said %+v", said)
 	}
 	for _, c := range w.cloud.Calls() {
-		if c.Write() && c.Method != "DELETE" {
+		if c.Write() && c.Method != http.MethodDelete {
 			t.Errorf("it is repaired: %s %s", c.Method, c.Path)
 		}
 	}

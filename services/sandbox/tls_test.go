@@ -83,7 +83,7 @@ func shown(t testing.TB, at, name string) string {
 // over asks by TLS and does not follow redirects.
 func over(t testing.TB, at, host, path string) *http.Response {
 	t.Helper()
-	req, err := http.NewRequest("GET", "https://"+at+path, nil)
+	req, err := http.NewRequest(http.MethodGet, "https://"+at+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestTerminatedTLS(t *testing.T) {
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("through TLS (-want +got):\n%s", diff)
 	}
-	if no := over(t, at.String(), "one.example.org", "/no"); no.StatusCode != 403 || no.Header.Get("Strict-Transport-Security") != "" {
+	if no := over(t, at.String(), "one.example.org", "/no"); no.StatusCode != http.StatusForbidden || no.Header.Get("Strict-Transport-Security") != "" {
 		t.Errorf("rejected: %d %v", no.StatusCode, no.Header)
 	}
 	status, _, header := get(t, c, id, 8080, "one.example.org", "/a?b=c")
@@ -186,7 +186,7 @@ func TestRotationUnderLoad(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
 					failed.Add(1)
 					t.Errorf("%d %v", resp.StatusCode, err)
 				}
@@ -239,7 +239,7 @@ func TestBrokenReferences(t *testing.T) {
 		t.Errorf("broken references (-want +got):\n%s", diff)
 	}
 	at, _ := c.Endpoint(id, 8443)
-	if resp := over(t, at.String(), "a.example.org", "/"); resp.StatusCode != 200 {
+	if resp := over(t, at.String(), "a.example.org", "/"); resp.StatusCode != http.StatusOK {
 		t.Errorf("with what was loaded: %d", resp.StatusCode)
 	}
 	cl.must(200, "PUT", "/loadbalancers/"+id, object{"loadbalancer": object{"name": "x"}})
@@ -253,7 +253,7 @@ func TestBrokenReferences(t *testing.T) {
 	cl.must(200, "PUT", "/listeners/"+listener, object{"listener": object{"sni_container_refs": []string{cl.store(data)}}})
 	cl.settled(id)
 	at, _ = c.Endpoint(id, 8443)
-	if resp := over(t, at.String(), "a.example.org", "/"); resp.StatusCode != 200 {
+	if resp := over(t, at.String(), "a.example.org", "/"); resp.StatusCode != http.StatusOK {
 		t.Errorf("with another certificate: %d", resp.StatusCode)
 	}
 	cl.vault("DELETE", strings.TrimPrefix(c.state.Listeners[listener].SNIRefs[0], c.URL()+"/key-manager"), nil)
@@ -326,7 +326,7 @@ func TestProxyProtocol(t *testing.T) {
 					l["insert_headers"] = object{"X-Forwarded-For": "true", "X-Forwarded-Proto": "true"}
 				}
 				lb := cl.expose(object{"listeners": []object{l}})
-				if status, body, _ := get(t, c, lb["id"].(string), 8080, "x", "/"); status != 200 {
+				if status, body, _ := get(t, c, lb["id"].(string), 8080, "x", "/"); status != http.StatusOK {
 					t.Fatalf("%d %s", status, body)
 				}
 				vip := netip.MustParseAddr(lb["vip_address"].(string))
@@ -374,7 +374,7 @@ func TestReencryption(t *testing.T) {
 	p["healthmonitor"] = object{"type": "HTTP", "delay": 1, "timeout": 1, "max_retries": 1}
 	lb := cl.expose(object{"listeners": []object{{"protocol": "TERMINATED_HTTPS", "protocol_port": 8443, "default_tls_container_ref": cl.store(data), "default_pool": p}}})
 	front, _ := c.Endpoint(lb["id"].(string), 8443)
-	if resp := over(t, front.String(), "a.example.org", "/"); resp.StatusCode != 200 || resp.Status != "a.example.org" {
+	if resp := over(t, front.String(), "a.example.org", "/"); resp.StatusCode != http.StatusOK || resp.Status != "a.example.org" {
 		t.Errorf("%d %q", resp.StatusCode, resp.Status)
 	}
 	eventually(t, "the member is up", func() bool {

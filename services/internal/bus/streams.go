@@ -17,7 +17,7 @@ const (
 	HistoryStream = "HISTORY"    // every event, append only
 	StateStream   = "STATE"      // the last event of every subject, sourced from HISTORY
 	LeaseStream   = "KV_LEASES"  // the key-value bucket LEASES
-	SecretStream  = "KV_SECRETS" // the key-value bucket SECRETS
+	SecretStream  = "KV_SECRETS" // the key-value bucket SECRETS //nolint:gosec // a name
 	leasePrefix   = "$KV.LEASES."
 	secretPrefix  = "$KV.SECRETS."
 )

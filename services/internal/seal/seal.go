@@ -104,7 +104,7 @@ func (m Material) Seal(to string) ([]byte, error) {
 	return append([]byte(public), box...), nil
 }
 
-// ErrSealed: a text was not sealed to this key, or is not as it was sealed.
+// ErrSealed says that a text was not sealed to this key, or is not as it was sealed.
 var ErrSealed = errors.New("cannot be opened: it was sealed to another key, or altered; check that the watcher's seal-keys name the public key of this executor's seed")
 
 // Open gives back what was sealed to the public key of seed.

@@ -80,7 +80,7 @@ func TestSealKeys(t *testing.T) {
 			t.Errorf("seed %q: %v", bad, err)
 		}
 	}
-	for _, text := range []string{fmt.Sprint(m), fmt.Sprintf("%+v", m), fmt.Sprintf("%#v", m), fmt.Sprintf("%s", m), fmt.Sprintf("%v", []any{m})} {
+	for _, text := range []string{fmt.Sprint(m), fmt.Sprintf("%+v", m), fmt.Sprintf("%#v", m), fmt.Sprintf("%v", []any{m})} {
 		if want := "certificate " + m.Digest(); strings.Trim(text, "[]") != want {
 			t.Errorf("printed as %.60q, want %q", text, want)
 		}
