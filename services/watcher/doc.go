@@ -36,6 +36,18 @@
 // that we gave it. (A watcher that is stopped between the removal and that write
 // leaves the address of an Ingress that went to another class.)
 //
+// # TLS
+//
+// Of Secrets the metadata are watched. One that an object names for TLS is
+// fetched when it is new or changed; what it holds is checked, and its key sealed
+// at once for the executor of every cloud in seal-keys: in clear it is in memory
+// only meanwhile. What a wish names is put on the bus (bus.PutSecret) before the
+// wish is published, and everything once more after a start. What neither a wish
+// nor a decision names any more is deleted an hour later; what is named and lost
+// is put again. A Secret that is gone or gets worse changes nothing that stands:
+// see package translate. When a certificate begins, nears its end or ends, the
+// objects that name it are looked at again.
+//
 // # Rights
 //
 // [Rights] are the least ClusterRole on an API server: get, list and watch of
