@@ -94,7 +94,7 @@ func (c *Client) applyFloatingIP(ctx context.Context, s plan.Step) (plan.Result,
 	switch s := s.(type) {
 	case plan.CreateFloatingIP:
 		f, err := floatingips.Create(ctx, c.network, floatingips.CreateOpts{
-			FloatingNetworkID: s.NetworkID, SubnetID: s.SubnetID, PortID: s.PortID, Description: s.Description}).Extract()
+			FloatingNetworkID: s.NetworkID, SubnetID: s.SubnetID, PortID: s.PortID, FixedIP: s.FixedIP, Description: s.Description}).Extract()
 		if err != nil {
 			return plan.Result{}, err
 		}
@@ -102,7 +102,7 @@ func (c *Client) applyFloatingIP(ctx context.Context, s plan.Step) (plan.Result,
 		x.SubnetID = s.SubnetID
 		return plan.Result{ID: f.ID, FloatingIP: &x}, nil
 	case plan.BindFloatingIP:
-		_, err := floatingips.Update(ctx, c.network, s.ID, floatingips.UpdateOpts{PortID: &s.PortID}).Extract()
+		_, err := floatingips.Update(ctx, c.network, s.ID, floatingips.UpdateOpts{PortID: &s.PortID, FixedIP: s.FixedIP}).Extract()
 		return plan.Result{}, err
 	case plan.ReleaseFloatingIP:
 		var o floatingips.UpdateOpts

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"drawbridge.dev/services/executor/loadbalancer"
@@ -32,6 +33,24 @@ func floatingIP(desired *loadbalancer.LoadBalancer, o Observed, port string) []S
 	return noAddress(o, port, desired.ID != "", keep, "")
 }
 
+// fixedIP is the address of the port that a floating IP leads to. Neutron finds
+// it by itself, unless the port has several of IPv4.
+func fixedIP(o Observed) string {
+	if o.LoadBalancer == nil || len(o.LoadBalancer.AdditionalVIPs) == 0 {
+		return ""
+	}
+	addresses := []string{o.LoadBalancer.Address}
+	for _, v := range o.LoadBalancer.AdditionalVIPs {
+		addresses = append(addresses, v.Address)
+	}
+	for _, a := range addresses {
+		if ip, err := netip.ParseAddr(a); err == nil && ip.Is4() {
+			return a
+		}
+	}
+	return ""
+}
+
 // noAddress takes every floating IP but one from the port: ours is given back,
 // another's is unbound. The port of a load balancer that another made is not ours.
 func noAddress(o Observed, port string, given, keep bool, except string) (steps []Step) {
@@ -53,7 +72,7 @@ func givenAddress(address string, o Observed, port string, keep bool) []Step {
 	f := o.FloatingIPs[slices.IndexFunc(o.FloatingIPs, func(f FloatingIP) bool { return f.Address == address })] // [Blocked] says if there is none
 	steps := noAddress(o, port, false, keep, f.ID)
 	if f.PortID != port || port == "" {
-		steps = append(steps, BindFloatingIP{ID: f.ID, Address: f.Address, PortID: port})
+		steps = append(steps, BindFloatingIP{ID: f.ID, Address: f.Address, PortID: port, FixedIP: fixedIP(o)})
 	}
 	if o.mine(f) {
 		steps = append(steps, ReleaseFloatingIP{ID: f.ID, Address: f.Address, Description: o.Owner.KeptDescription()})
@@ -81,11 +100,11 @@ func ownAddress(desired *loadbalancer.LoadBalancer, o Observed, port string, kee
 	}
 	if len(have) == 0 {
 		steps = noAddress(o, port, false, keep, "")
-		return append(steps, CreateFloatingIP{NetworkID: desired.FloatingNetworkID, SubnetID: desired.FloatingSubnetID, PortID: port, Description: desired.FloatingIPDescription})
+		return append(steps, CreateFloatingIP{NetworkID: desired.FloatingNetworkID, SubnetID: desired.FloatingSubnetID, PortID: port, FixedIP: fixedIP(o), Description: desired.FloatingIPDescription})
 	}
 	steps = noAddress(o, port, false, keep, have[0].ID)
 	if have[0].PortID != port || port == "" {
-		steps = append(steps, BindFloatingIP{ID: have[0].ID, Address: have[0].Address, PortID: port})
+		steps = append(steps, BindFloatingIP{ID: have[0].ID, Address: have[0].Address, PortID: port, FixedIP: fixedIP(o)})
 	}
 	return steps
 }

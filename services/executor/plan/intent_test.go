@@ -129,6 +129,35 @@ func TestGivenFloatingIP(t *testing.T) {
 	}
 }
 
+// TestFloatingIPOfSeveralAddresses: Neutron wants to be told to which of several
+// IPv4 addresses of a port a floating IP leads.
+func TestFloatingIPOfSeveralAddresses(t *testing.T) {
+	o := cloud(t, web()).observe()
+	o.FloatingIPs = nil
+	fixed := func(address string, additional ...string) string {
+		o.LoadBalancer.Address, o.LoadBalancer.AdditionalVIPs = address, nil
+		for _, a := range additional {
+			o.LoadBalancer.AdditionalVIPs = append(o.LoadBalancer.AdditionalVIPs, loadbalancer.VIP{Address: a})
+		}
+		for _, s := range plan.Diff(web(), o) {
+			if f, ok := s.(plan.CreateFloatingIP); ok {
+				return f.FixedIP
+			}
+		}
+		return "no floating IP is made"
+	}
+	for _, c := range []struct{ got, want string }{
+		{fixed("10.0.0.5"), ""},
+		{fixed("10.0.0.5", "10.1.0.5"), "10.0.0.5"},
+		{fixed("fd00::5", "10.1.0.5"), "10.1.0.5"},
+		{fixed("fd00::5", "fd01::5"), ""},
+	} {
+		if c.got != c.want {
+			t.Errorf("it leads to %q, want %q", c.got, c.want)
+		}
+	}
+}
+
 // TestFloatingIPGivenByItsOwnAddress: one that we made and that the exposure
 // then names is given up, and stays bound all the while.
 func TestFloatingIPGivenByItsOwnAddress(t *testing.T) {

@@ -128,11 +128,12 @@ type UpdatePolicy struct {
 // DeletePolicy removes an L7 policy with its rules.
 type DeletePolicy struct{ ID, Name string }
 
-// CreateFloatingIP makes a floating IP and binds it to the VIP's port.
-type CreateFloatingIP struct{ NetworkID, SubnetID, PortID, Description string }
+// CreateFloatingIP makes a floating IP and binds it to the VIP's port, to its
+// address FixedIP; empty: the only one that it has.
+type CreateFloatingIP struct{ NetworkID, SubnetID, PortID, FixedIP, Description string }
 
 // BindFloatingIP binds a floating IP, of ours or given, to the VIP's port.
-type BindFloatingIP struct{ ID, Address, PortID string }
+type BindFloatingIP struct{ ID, Address, PortID, FixedIP string }
 
 // DeleteFloatingIP gives a floating IP of ours back.
 type DeleteFloatingIP struct{ ID, Address string }
