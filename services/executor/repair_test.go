@@ -1,6 +1,7 @@
 package executor_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"

@@ -230,7 +230,7 @@ func TestHealthChecks(t *testing.T) {
 	}
 	eventually(t, "node 2 serves again", func() bool {
 		status, body, _ := get(t, c, id, 80, "x", "/")
-		return status == 200 && strings.HasPrefix(body, "node-2")
+		return status == http.StatusOK && strings.HasPrefix(body, "node-2")
 	})
 }
 

@@ -83,7 +83,7 @@ func TestAdditionalVIPs(t *testing.T) {
 			continue
 		}
 		resp.Body.Close()
-		seen[e.Address.String()] = resp.StatusCode == 200 && e.Additional == e.Address.Is6()
+		seen[e.Address.String()] = resp.StatusCode == http.StatusOK && e.Additional == e.Address.Is6()
 	}
 	if diff := cmp.Diff(map[string]bool{lb["vip_address"].(string): true, "fd20::77": true}, seen); diff != "" {
 		t.Errorf("addresses that serve (-want +got):\n%s", diff)
