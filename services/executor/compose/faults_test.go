@@ -88,6 +88,9 @@ func rawRule(l events.Listener, host, path string) string {
 	for _, r := range l.Routes {
 		h := strings.ToLower(host)
 		known := r.Host == "" || h == r.Host || h == fmt.Sprintf("%s:%d", r.Host, l.Port)
+		if known && strings.HasPrefix(path, r.Path) && r.Redirect != nil {
+			return fmt.Sprintf("-> https://%s %d", r.Host, r.Redirect.Code)
+		}
 		if known && strings.HasPrefix(path, r.Path) {
 			return r.Backend
 		}
@@ -100,9 +103,16 @@ func TestRawPrefixAgreesWithOIC(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := events.Listener{Protocol: events.HTTP, Port: 8080, Backend: rapid.SampledFrom([]string{"", "d"}).Draw(t, "default")}
 		l.Routes = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) events.Route {
-			return events.Route{Host: rapid.SampledFrom([]string{"", "a.x", "b.x"}).Draw(t, "host"), Path: paths(segments).Draw(t, "path"),
+			r := events.Route{Host: rapid.SampledFrom([]string{"a.x", "b.x"}).Draw(t, "host"), Path: paths(segments).Draw(t, "path"),
 				PathType: events.PathRawPrefix, Backend: rapid.SampledFrom([]string{"p", "q"}).Draw(t, "backend")}
+			if rapid.IntRange(0, 3).Draw(t, "redirect") == 0 {
+				r.Backend, r.Redirect = "", &events.Redirect{Scheme: "https", Code: 308}
+			}
+			return r
 		}), 1, 8).Draw(t, "routes")
+		if rapid.Bool().Draw(t, "for every host") {
+			l.Routes = append(l.Routes, events.Route{Path: "/", PathType: events.PathRawPrefix, Backend: "p"})
+		}
 		lb, conflicts := compose.LoadBalancer(owner, []events.Exposure{exposure(l)}, defaults)
 		for _, c := range conflicts {
 			if c.Fatal {

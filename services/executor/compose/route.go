@@ -96,7 +96,7 @@ func (h hostClaims) items() (out []item) {
 func (c *composer) routeRaw(p *port, claims []claim) routing {
 	r := routing{defaultPool: p.listener.DefaultPool}
 	seen := map[[2]string]claim{}
-	for _, x := range claims {
+	for i, x := range claims {
 		slot := [2]string{x.Host, x.Path}
 		if first, twice := seen[slot]; twice {
 			c.twice(first, x)
@@ -107,10 +107,30 @@ func (c *composer) routeRaw(p *port, claims []claim) routing {
 			Action: loadbalancer.RedirectToPool, Pool: x.target.pool, Rules: rawRules(x.Host, x.Path, p.listener.Port)}
 		if x.target.redirect != "" {
 			out.Action, out.Redirect, out.Code = loadbalancer.RedirectPrefix, x.target.redirect, x.target.code
+			out.Rules = append(out.Rules, before(claims[:i], x)...)
+		}
+		if len(out.Rules) > loadbalancer.MaxRules {
+			c.refuse(x.key, x.field, "the redirect leaves out %d paths that come before it, which takes more than the %d rules of Octavia: redirect fewer paths",
+				len(out.Rules)-2, loadbalancer.MaxRules)
 		}
 		r.policies = append(r.policies, out)
 	}
 	return r
+}
+
+// before are rules that leave out of a redirect what earlier routes of its host
+// send to a pool: HAProxy takes redirects first.
+func before(earlier []claim, x claim) (out []loadbalancer.Rule) {
+	for _, e := range earlier {
+		if e.Host != x.Host || e.target.redirect != "" {
+			continue
+		}
+		rule := rawRules("", e.Path, 0)[0]
+		if rule.Invert = true; !slices.Contains(out, rule) {
+			out = append(out, rule)
+		}
+	}
+	return out
 }
 
 // valid leaves out what has no equal in Octavia. A port matches paths in one
