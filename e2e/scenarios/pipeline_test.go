@@ -20,11 +20,19 @@ var scenarios = []struct {
 	{"restart", restarting},
 	{"kill", killing},
 	{"standby", standingBy},
+	{"tls", certifying},
+	{"protocols", speaking},
+	{"group", sharing},
+	{"adopt", adopting},
 }
 
 // few are the scenarios in which cloud and source meet; the others run with
-// each of the two in other worlds.
-const few = 3
+// each of the two in other worlds. The kinds of exposure, at the end, are tried
+// on every sandbox, and once on the real cloud.
+const (
+	few       = 3
+	disturbed = 9
+)
 
 func sandboxed(t testing.TB) *harness.Cloud { return harness.NewSandbox(t) }
 func folder(t testing.TB) harness.Source    { return harness.Folder{Path: t.TempDir()} }
@@ -39,7 +47,7 @@ var worlds = []struct {
 	full   bool // only where everything runs: go tool task e2e
 }{
 	{"all-in-one/octavia/apiserver", harness.AllInOne, harness.LabCloud, apiServer, len(scenarios), false},
-	{"processes/octavia/apiserver", harness.Processes, harness.LabCloud, apiServer, len(scenarios), false},
+	{"processes/octavia/apiserver", harness.Processes, harness.LabCloud, apiServer, disturbed, false},
 	{"all-in-one/octavia/folder", harness.AllInOne, harness.LabCloud, folder, few, false},
 	{"processes/octavia/folder", harness.Processes, harness.LabCloud, folder, few, false},
 	{"all-in-one/sandbox/apiserver", harness.AllInOne, sandboxed, apiServer, len(scenarios), false},
@@ -57,7 +65,7 @@ func TestPipeline(t *testing.T) {
 				t.Skip("takes minutes: go tool task e2e runs it, or DRAWBRIDGE_E2E_REQUIRE_LAB=1")
 			}
 			cloud, source := c.cloud(t), c.source(t)
-			w := newWorld(t, c.shape, cloud, source)
+			w := newWorld(t, c.shape, cloud, source, unclassed)
 			for _, s := range scenarios[:c.run] {
 				if s.name == "standby" && c.shape != harness.Processes {
 					continue // one process holds everything, and kill covers it
