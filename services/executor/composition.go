@@ -124,6 +124,59 @@ func (t *term) refresh(ctx context.Context, j *job) error {
 	return t.compose(ctx, j)
 }
 
+// recollect finds in history what was applied last of those exposures of a group
+// whose last decision is not what was applied last, where this process has not
+// seen it itself.
+func (t *term) recollect(ctx context.Context, u unit) {
+	if u.group == "" {
+		return
+	}
+	rows, known := t.table.view(u)
+	if survey(u, rows, known.alone).blocked == nil {
+		return
+	}
+	for k, r := range rows {
+		if r.applied != nil || r.sought || !slices.Contains(r.at, u) {
+			continue
+		}
+		part, err := t.appliedLast(ctx, k)
+		if err != nil {
+			t.log.Warn().Err(err).Str("key", k.String()).Msg("history does not say what was applied last")
+			continue
+		}
+		t.table.change(k, func(w *row) {
+			if w.sought = true; w.applied == nil {
+				w.applied = part
+			}
+		})
+	}
+}
+
+// appliedLast is the exposure of the last decision that was applied; nil: history
+// has it no more.
+func (t *term) appliedLast(ctx context.Context, k events.Key) (*events.Exposure, error) {
+	outcomes, err := t.bus.Past(ctx, events.StageOutcome, t.cfg.Cloud, k)
+	if err != nil {
+		return nil, err
+	}
+	digest := ""
+	for _, r := range outcomes {
+		if o, ok := r.Event.Payload.(events.Outcome); ok && o.State != events.Failed {
+			digest = o.Decision
+		}
+	}
+	decisions, err := t.bus.Past(ctx, events.StageDecided, t.cfg.Cloud, k)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range decisions {
+		if d, ok := r.Event.Payload.(events.Decided); ok && d.Digest == digest && verify(k, d, t.cfg.TrustedKeys) == nil {
+			return d.Exposure, nil
+		}
+	}
+	return nil, nil
+}
+
 // members takes from the tags of a group's load balancer whose parts stand there.
 // It refuses to touch one that carries parts of exposures that history does not
 // know: that nothing is heard of them is no proof that they are not wanted.

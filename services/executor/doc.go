@@ -26,9 +26,10 @@
 //     one that was refused for good, by the cloud or because it cannot be served,
 //     and one whose decision is not valid.
 //   - What was applied last is known from the table where the last outcome answers
-//     the last decision, and otherwise to the process that applied it. A process
-//     that has begun since does not guess: nobody of the group is served, and is
-//     told whom it waits for, until that one is decided, corrected or gone.
+//     the last decision, and otherwise to the process that applied it; one that has
+//     begun since asks history. What history has no more is not guessed: nobody of
+//     the group is served, and is told whom it waits for, until that one is decided,
+//     corrected or gone.
 //   - Of several changes that are refused together, each is tried alone, so that
 //     one does not hold up the rest.
 //

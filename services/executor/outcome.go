@@ -35,8 +35,8 @@ func (t *term) succeeded(ctx context.Context, j *job, s sight) {
 			if r.owed() {
 				tr = t.table.trip(k, d.Digest)
 			}
-			if len(j.trip.steps) > 0 {
-				tr.steps = append(tr.steps, fmt.Sprintf(together, j.key))
+			if len(j.trip.steps()) > 0 {
+				tr.took(fmt.Sprintf(together, j.key))
 			}
 			e = j.errandOf(k, tr)
 		}
@@ -82,7 +82,7 @@ func (t *term) arrive(ctx context.Context, j *job, e errand, s sight) error {
 			t.queue.Add(u)
 		}
 		return nil
-	case d.Exposure == nil || len(e.trip.steps) > 0:
+	case d.Exposure == nil || len(e.trip.steps()) > 0:
 		if err := t.say(ctx, j, e, t.success(j, e, s)); err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (t *term) arrive(ctx context.Context, j *job, e errand, s sight) error {
 
 // say publishes an outcome that ends a trip.
 func (t *term) say(ctx context.Context, j *job, e errand, o events.Outcome) error {
-	if j.purpose == clearing && len(e.trip.steps) == 0 {
+	if j.purpose == clearing && len(e.trip.steps()) == 0 {
 		return nil
 	}
 	if err := t.publish(ctx, e, o); err != nil {
@@ -113,7 +113,7 @@ func (t *term) sayFailed(ctx context.Context, j *job, s sight, err error, retry 
 	if j.purpose == clearing { // what was decided is applied, and stays so
 		r := j.rows[j.key]
 		o, _ := r.answer()
-		o.Steps, o.Calls, o.Lease = j.trip.steps, j.trip.calls.Sum(), t.lease.Token()
+		o.Steps, o.Calls, o.Lease = j.trip.steps(), j.trip.calls.Sum(), t.lease.Token()
 		o.Warnings = append(slices.DeleteFunc(slices.Clone(o.Warnings), func(w string) bool { return strings.HasPrefix(w, notCleared) }), notCleared+reason(err))
 		if last, _ := t.table.get(j.key).answer(); slices.Equal(last.Warnings, o.Warnings) {
 			return nil
@@ -141,7 +141,7 @@ func (t *term) sayFailed(ctx context.Context, j *job, s sight, err error, retry 
 
 // success is the outcome of an errand that reached its end.
 func (t *term) success(j *job, e errand, s sight) events.Outcome {
-	o := events.Outcome{State: events.Removed, Decision: e.digest, Steps: e.trip.steps, Calls: e.trip.calls.Sum(),
+	o := events.Outcome{State: events.Removed, Decision: e.digest, Steps: e.trip.steps(), Calls: e.trip.calls.Sum(),
 		Warnings: slices.Clone(j.warnings[e.key]), Lease: t.lease.Token()}
 	d, _ := j.rows[e.key].decision()
 	switch {
@@ -171,7 +171,7 @@ func (t *term) success(j *job, e errand, s sight) events.Outcome {
 // failure is the outcome of an errand that did not. It names a load balancer only
 // if that has served: what the last outcome named, which still stands.
 func (t *term) failure(e errand, r row, s sight, warnings []string, err error, retry bool) events.Outcome {
-	o := events.Outcome{State: events.Failed, Decision: e.digest, Steps: e.trip.steps, Calls: e.trip.calls.Sum(),
+	o := events.Outcome{State: events.Failed, Decision: e.digest, Steps: e.trip.steps(), Calls: e.trip.calls.Sum(),
 		Warnings: warnings, Reason: reason(err), Retry: retry, Lease: t.lease.Token()}
 	last, ok := r.answer()
 	if !ok || last.LoadBalancer == nil {

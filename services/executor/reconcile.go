@@ -227,7 +227,7 @@ func (t *term) take(ctx context.Context, j *job, step plan.Step, s *sight) error
 	}
 	t.metrics.steps.WithLabelValues(kind, "taken").Inc()
 	t.log.Info().Str("change", j.change).Str("key", j.key.String()).Str("stage", string(events.StageOutcome)).Str("step", step.Describe()).Msg("step taken")
-	j.trip.steps = append(j.trip.steps, step.Describe())
+	j.trip.took(step.Describe())
 	s.advance(step, result)
 	return nil
 }

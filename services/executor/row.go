@@ -2,6 +2,8 @@ package executor
 
 import (
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"drawbridge.dev/events"
@@ -20,6 +22,7 @@ type row struct {
 	at      []unit           // where its part stands, or may stand; never changed in place
 	applied *events.Exposure // its part as it was applied last; nil: not known to this process
 
+	sought  bool   // in history, for what was applied last
 	vetted  uint64 // sequence of the decision that was verified
 	invalid error  // why that is not to be carried out
 
@@ -34,9 +37,25 @@ type trip struct {
 	digest   string       // of the decision
 	cause    events.Event // the decision, or the drift
 	started  time.Time
-	steps    []string
 	calls    octavia.Calls
-	failures int // in a row
+	failures atomic.Int64 // in a row
+
+	mu    sync.Mutex // an exposure may be removed at several units at once
+	taken []string
+}
+
+// took notes steps.
+func (t *trip) took(steps ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken = append(t.taken, steps...)
+}
+
+// steps are those that were taken.
+func (t *trip) steps() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.taken)
 }
 
 func (r row) decision() (events.Decided, bool) {

@@ -26,7 +26,7 @@ func (t *term) guard(ctx context.Context, j *job, s sight) error {
 		refused = t.mayWrite(ctx, j)
 		return refused
 	}), j.owner, desired)
-	j.trip.steps = append(j.trip.steps, steps...)
+	j.trip.took(steps...)
 	if refused != nil {
 		return refused
 	}

@@ -81,8 +81,8 @@ type crew struct {
 //   - A wish that is denied or held lets stand what the signed decision names: that
 //     is composed if its part stands, so that others of the group move on around it.
 //   - A wish that is not decided yet, a decision that was refused and a decision that
-//     is not valid keep the part that was applied last. Where that is not known
-//     (this process has begun since), nobody else of the unit is served before it is.
+//     is not valid keep the part that was applied last. Where that is not known,
+//     nobody else of the unit is served before it is.
 //   - A part goes where a valid decision says so: a tombstone or a denial, or an
 //     approval that names another unit and has been applied there.
 func survey(u unit, rows map[events.Key]row, alone bool) crew {
@@ -145,7 +145,7 @@ func (c *crew) keep(u unit, k events.Key, r row) {
 		c.serving = append(c.serving, *r.applied)
 	case u.group == "": // nobody else is touched with it
 	default:
-		c.blocked = fmt.Errorf("%w: the part of %s stands, and what was applied of it is not known to this process: %s", errWaiting, k, r.awaits())
+		c.blocked = fmt.Errorf("%w: the part of %s stands, and what was applied of it is not known: %s", errWaiting, k, r.awaits())
 	}
 }
 

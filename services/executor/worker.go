@@ -43,6 +43,7 @@ func (t *term) work(ctx context.Context) {
 // process carries out what is owed to the exposures of a unit, removes from it
 // what has left, or looks for drift.
 func (t *term) process(ctx context.Context, u unit) {
+	t.recollect(ctx, u)
 	rows, known := t.table.view(u)
 	j := &job{unit: u, owner: u.owner(t.cfg.Fleet), rows: rows, known: known, crew: survey(u, rows, known.alone),
 		warnings: map[events.Key][]string{}}
@@ -93,7 +94,8 @@ func (t *term) begins(j *job, drained bool) {
 	default:
 		j.purpose = watching
 	}
-	j.trip = &trip{digest: d.Digest, cause: r.decided.Event, started: time.Now(), failures: j.known.failures}
+	j.trip = &trip{digest: d.Digest, cause: r.decided.Event, started: time.Now()}
+	j.trip.failures.Store(int64(j.known.failures))
 }
 
 // foremost is the exposure of the unit that stands for what is not done for the
@@ -136,7 +138,7 @@ func compareKeys(a, b events.Key) int { return strings.Compare(a.String(), b.Str
 // carryOut makes what stands what is desired. What stood like that already is
 // said to differ before it is repaired.
 func (t *term) carryOut(ctx context.Context, j *job) (sight, error) {
-	trust := !j.known.read && j.trip.failures == 0
+	trust := !j.known.read && j.trip.failures.Load() == 0
 	if j.desired == nil && j.known.known == nil && trust && t.absent(j) {
 		return sight{}, t.orphaned(j, sight{})
 	}
@@ -245,8 +247,8 @@ func (t *term) finish(ctx context.Context, j *job, s sight, err error) {
 
 // failed decides whether a failure is said, and when it is tried again.
 func (t *term) failed(ctx context.Context, j *job, s sight, err error) {
-	j.trip.failures++
-	t.table.changeUnit(j.unit, func(w *stand) { w.failures = j.trip.failures })
+	failures := int(j.trip.failures.Add(1))
+	t.table.changeUnit(j.unit, func(w *stand) { w.failures = failures })
 	class := octavia.ClassOf(err)
 	permanent := errors.Is(err, errRefused) || class == octavia.Permanent
 	if permanent && len(j.crew.moving) > 1 { // one of them may be to blame for all
@@ -254,14 +256,14 @@ func (t *term) failed(ctx context.Context, j *job, s sight, err error) {
 		t.again(j, err, time.Millisecond)
 		return
 	}
-	wait := t.backoff(j.trip.failures, class)
+	wait := t.backoff(failures, class)
 	if after, slow := octavia.Throttled(err); slow {
 		t.limit.shrink()
 		wait = max(wait, after)
 	}
 	var cloud *octavia.Error
 	passing := errors.As(err, &cloud) && class != octavia.Quota && class != octavia.Permanent || errors.Is(err, errWaiting)
-	if !passing || j.trip.failures > quietFailures {
+	if !passing || failures > quietFailures {
 		if pubErr := t.sayFailed(ctx, j, s, err, !permanent); pubErr != nil {
 			t.again(j, pubErr, t.cfg.RetryMin)
 			return
