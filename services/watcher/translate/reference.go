@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Reference is the documentation of all annotations, in Markdown, made from the
-// table.
+// Reference is the documentation of all annotations and of the peers' settings,
+// in Markdown, made from the tables.
 func Reference() string {
 	var b strings.Builder
 	b.WriteString(`# Annotations
@@ -48,6 +48,15 @@ What Services of type LoadBalancer and Ingresses may say. Written from the code 
 			if a.Peer == p.peer {
 				b.WriteString(row("`"+a.Name+"`", strings.Join(a.Kinds, ", "), code(a.Own), a.Values, a.Default, a.API, a.Means))
 			}
+		}
+	}
+	for _, p := range []struct {
+		title   string
+		options []peerOption
+	}{{"Settings of OCCM", occmOptions}, {"Settings of OIC", oicOptions}} {
+		fmt.Fprintf(&b, "\n## %s\n\n| there | default there | here |\n| --- | --- | --- |\n", p.title)
+		for _, o := range p.options {
+			b.WriteString(row(o.name, o.otherwise, o.here))
 		}
 	}
 	return b.String()
