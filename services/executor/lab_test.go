@@ -158,3 +158,48 @@ func TestLabTogether(t *testing.T) {
 		t.Errorf("left: %+v", s)
 	}
 }
+
+// TestLabGroup shares a load balancer between two on the real Octavia; one of
+// them moves to a load balancer of its own, and the last one out removes it.
+func TestLabGroup(t *testing.T) {
+	w := labWorld(t)
+	w.cfg.VIPSubnet, w.cfg.Flavor = "k8s-v4", os.Getenv("DRAWBRIDGE_LAB_FLAVOR_SINGLE_ID")
+	stop := w.run()
+	a, b := key("a"), key("b")
+	begin := time.Now()
+	say := func(what string, o events.Outcome) {
+		t.Logf("%s: %.1f s, %+v, %q", what, time.Since(begin).Seconds(), o.Calls, o.Steps)
+		begin = time.Now()
+	}
+	first := w.applied(a, w.decide(a, events.Approved, member("one", "a", "10.20.0.200")))
+	say("the first", first)
+	second := w.applied(b, w.decide(b, events.Approved, member("one", "b", "10.20.0.201")))
+	say("the second", second)
+	if first.LoadBalancer.ID != second.LoadBalancer.ID || first.Addresses[0] != second.Addresses[0] {
+		t.Errorf("first %+v, second %+v", first, second)
+	}
+	moved := w.applied(a, w.decide(a, events.Approved, member("", "a", "10.20.0.200")))
+	say("the first moves away", moved)
+	stop()
+	w.run()
+	o := w.applied(b, w.decide(b, events.Approved, member("one", "b", "10.20.0.202")))
+	say("the second changes, after a restart", o)
+	for deadline := time.Now().Add(w.patience); ; time.Sleep(time.Second) {
+		left, err := executor.Plan(t.Context(), w.cfg, []events.Exposure{*member("one", "b", "10.20.0.202"), *member("", "a", "10.20.0.200")}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(left[0].Steps)+len(left[0].Problems)+len(left[0].Warnings)+len(left[1].Steps) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("what it left is not removed: %+v", left)
+		}
+	}
+	say("what the first left is removed", o)
+	say("the second goes", w.removed(b, w.decide(b, events.Approved, nil)))
+	say("the first goes", w.removed(a, w.decide(a, events.Approved, nil)))
+	if s := w.standing(); len(s) != 0 {
+		t.Errorf("left: %+v", s)
+	}
+}

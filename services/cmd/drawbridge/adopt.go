@@ -44,8 +44,8 @@ func adoptCommand() *cobra.Command {
 				return errors.New("--apply and --dry-run say opposite things: write one of them")
 			}
 			a, err := adoptAll(cmd.Context(), cfg, apply || !dry)
-			if printErr := out.write(cmd.OutOrStdout(), a, a.print); err == nil {
-				err = printErr
+			if err == nil || len(a.LoadBalancers) > 0 { // what was written is said, also where something failed after it
+				err = errors.Join(err, out.write(cmd.OutOrStdout(), a, a.print))
 			}
 			if err == nil && a.refused() {
 				return errRefused
