@@ -1,6 +1,7 @@
 package executor_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -285,5 +286,36 @@ func TestGroupDrift(t *testing.T) {
 	}
 	if s := w.standing(); len(s) != 1 || s[0].Key != "group one" {
 		t.Errorf("there stands %+v", s)
+	}
+}
+
+// TestGroupOf200: 200 exposures are one load balancer, made in one request; a
+// change of one costs one write, and leaves the others' outcomes alone.
+func TestGroupOf200(t *testing.T) {
+	const size = 200
+	w := newWorld(t, sandbox.Config{})
+	decided := map[events.Key]events.Decided{}
+	for i := range size {
+		e := member("all", fmt.Sprintf("m%03d", i), "10.0.0.11")
+		decided[e.Key] = w.decide(e.Key, events.Approved, e)
+	}
+	w.run()
+	writes := 0
+	for k, d := range decided {
+		writes += w.applied(k, d).Calls.Writes
+	}
+	if s := w.standing(); len(s) != 1 || writes != 2 {
+		t.Errorf("%d writes, and there stand %+v", writes, s)
+	}
+	begin := time.Now()
+	w.calls()
+	o := w.applied(key("m100"), w.decide(key("m100"), events.Approved, member("all", "m100", "10.0.0.12")))
+	if n, _, text := w.calls(); n != 1 || o.Calls.Writes != 1 {
+		t.Errorf("a node of one costs%s", text)
+	}
+	t.Logf("a change of one of %d takes %s", size, time.Since(begin))
+	w.removed(key("m100"), w.decide(key("m100"), events.Approved, nil))
+	if n := len(w.pools(w.standing()[0].ID)); n != size-1 {
+		t.Errorf("%d pools are left", n)
 	}
 }
