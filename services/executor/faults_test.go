@@ -149,8 +149,9 @@ func TestFaultGivenFloatingIPDeleted(t *testing.T) {
 	address := f["floating_ip_address"].(string)
 	k := key("web")
 	e := member("", "web", "10.0.0.11")
+	own := w.applied(k, w.decide(k, events.Approved, e)).Addresses[0].IP
 	e.FloatingIP.Address = address
-	if o := w.applied(k, w.decide(k, events.Approved, e)); o.Addresses[0].IP != address {
+	if o := w.applied(k, w.decide(k, events.Approved, e)); o.Addresses[0].IP != address || own == address || floatingIPs(w) != 1 {
 		t.Errorf("outcome is %+v", o)
 	}
 	second := member("", "second", "10.0.0.11")

@@ -220,3 +220,19 @@ func TestSecurityGroup(t *testing.T) {
 		t.Errorf("%d security groups of ours are left", ours())
 	}
 }
+
+// TestTwoFamilies: the outcome has the address of each.
+func TestTwoFamilies(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	w.run()
+	k := key("web")
+	e := member("", "web", "10.0.0.11")
+	e.Internal = true
+	e.Placement = events.Placement{Network: sandbox.NetworkName, Families: []string{"IPv4", "IPv6"}}
+	w.failed(k, w.decide(k, events.Approved, e), "placement.families ask for IPv4, but the VIP's network has 2")
+	e.Placement = events.Placement{Subnet: "k8s-v4", Families: []string{"IPv4", "IPv6"}}
+	o := w.applied(k, w.decide(k, events.Approved, e))
+	if len(o.Addresses) != 2 || strings.Contains(o.Addresses[0].IP, ":") || !strings.Contains(o.Addresses[1].IP, ":") {
+		t.Errorf("addresses are %+v", o.Addresses)
+	}
+}

@@ -194,6 +194,11 @@ func (t *term) describe(o *events.Outcome, s sight) {
 		}
 	}
 	o.Addresses = append(o.Addresses, events.Address{IP: lb.Address, Type: "vip"})
+	for _, v := range lb.AdditionalVIPs {
+		if v.Address != "" {
+			o.Addresses = append(o.Addresses, events.Address{IP: v.Address, Type: "vip"})
+		}
+	}
 }
 
 // ephemeral is our side of a connection, which differs with every try.

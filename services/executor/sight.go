@@ -80,9 +80,15 @@ func (t *term) find(ctx context.Context, j *job) ([]plan.LoadBalancer, error) {
 	return []plan.LoadBalancer{*lb}, nil
 }
 
+// given says whether the floating IP that is given, if one is, is among those known.
+func (j *job) given(known []plan.FloatingIP) bool {
+	return j.desired == nil || j.desired.FloatingAddress == "" ||
+		slices.ContainsFunc(known, func(f plan.FloatingIP) bool { return f.Address == j.desired.FloatingAddress })
+}
+
 // beside reads what stands beside the load balancer.
 func (t *term) beside(ctx context.Context, j *job, known *plan.Observed, s *sight) (err error) {
-	if known != nil {
+	if known != nil && j.given(known.FloatingIPs) {
 		s.FloatingIPs, s.Secrets = known.FloatingIPs, known.Secrets
 		return nil
 	}
