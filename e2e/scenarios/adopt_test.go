@@ -37,6 +37,8 @@ func adopting(t *testing.T, w *world) {
 	plain := harness.Balanced(ns, "lobby", nil, lobby)
 	delete(plain["spec"].(map[string]any), "loadBalancerClass")
 
+	w.rehearses(t, shop, harness.Namespace(ns, true), harness.NodePorts(ns, "web", web), harness.NodePorts(ns, "api", api), site, plain)
+
 	made := map[string]peer{} // by the key that it is adopted for
 	made[harness.Key(site).String()] = w.ingressPeer(t, ns, "site", map[string]int{"web": web.NodePort, "api": api.NodePort},
 		[][3]string{{shop, "/api", "api"}, {shop, "/", "web"}, {docs, "/", "web"}})
@@ -88,10 +90,45 @@ func adopting(t *testing.T, w *world) {
 		}
 	}
 	w.carriesOn(t, site, plain, shop)
-	for _, o := range []harness.Object{site, plain} {
-		w.withdraw(t, o)
-		p := made[harness.Key(o).String()]
-		harness.Eventually(t, p.name+" is gone, with its floating IP", func() error { return w.absent(p) })
+	w.withdraw(t, site)
+	p := made[harness.Key(site).String()]
+	harness.Eventually(t, p.name+" is gone, with its floating IP", func() error { return w.absent(p) })
+	w.givesBack(t, plain, made[harness.Key(plain).String()])
+}
+
+// rehearses runs what who migrates runs first: the manifests of the cluster in
+// a folder, and what would become of them.
+func (w *world) rehearses(t *testing.T, shop string, objects ...harness.Object) {
+	t.Helper()
+	folder := harness.Folder{Path: t.TempDir()}
+	folder.Apply(t, append(objects, w.nodes[:2]...)...)
+	text := w.Command(t, "executor", []string{"plan", "-f", folder.Path})
+	if want := "with drawbridge.dev/path-matching: kubernetes, " + shop + ":80/apimore: to "; !strings.Contains(text, want) {
+		t.Errorf("a plan does not say %q:\n%s", want, text)
+	}
+}
+
+// givesBack is the way back: without our marks a load balancer is not ours, and
+// stays when its object goes.
+func (w *world) givesBack(t *testing.T, o harness.Object, p peer) {
+	t.Helper()
+	w.Process("executor").Stop(t)
+	w.Cloud.Edit(t, http.MethodPut, "/v2/lbaas/loadbalancers/"+p.id, map[string]any{"loadbalancer": map[string]any{"tags": []string{p.name}}})
+	if err := w.Cloud.Do("network", http.MethodPut, "/v2.0/floatingips/"+p.floating, map[string]any{"floatingip": map[string]any{"description": ""}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.Source.Delete(t, o)
+	w.Process("executor").Start(t)
+	w.Ready(t, "executor")
+	trip := w.Removed(t, o)
+	w.exposed = slices.DeleteFunc(w.exposed, func(e harness.Object) bool { return harness.Key(e) == harness.Key(o) })
+	if n := trip.Outcome.Calls.Writes; n != 0 {
+		t.Errorf("%d writes at what was given back: %q", n, trip.Outcome.Steps)
+	}
+	now := w.snapshot(t, p)
+	lb, ip := now["loadbalancer"].(map[string]any), now["floatingip"].(map[string]any)
+	if lb["provisioning_status"] != "ACTIVE" || ip["port_id"] != lb["vip_port_id"] {
+		t.Errorf("what was given back does not stand: %v, %v", lb, ip)
 	}
 }
 
@@ -111,6 +148,11 @@ func (w *world) carriesOn(t *testing.T, site, plain harness.Object, shop string)
 	w.balances(t, plain, 2)
 	w.answers(t, trip, 7000, "", "/", "lobby")
 	w.Settled(t, site)
+	for _, ask := range [][]string{{"get", "exposures"}, {"history", "--namespace", site.Namespace()}} {
+		if text := w.Command(t, "executor", ask); !strings.Contains(text, site.Name()) || !strings.Contains(text, plain.Name()) {
+			t.Errorf("drawbridge %s does not name what is adopted:\n%s", strings.Join(ask, " "), text)
+		}
+	}
 }
 
 // peer is a load balancer that another controller has made.
@@ -247,6 +289,10 @@ func (w *world) refused(t *testing.T, o harness.Object, id string) {
 	}, func() string { return w.History(o) })
 }
 
+// elsewhere is the exit status of adopt where it finds something that it does
+// not adopt, as on a cloud that others use too.
+const elsewhere = 2
+
 // adopts runs the command and checks that it finds just what was made, with no
 // step left, and writes so many things of each.
 func (w *world) adopts(t *testing.T, made map[string]peer, how string, written int) {
@@ -257,7 +303,7 @@ func (w *world) adopts(t *testing.T, made map[string]peer, how string, written i
 			Steps, Hints, Problems, Written []string
 		}
 	}
-	if err := json.Unmarshal([]byte(w.Command(t, "executor", "adopt", "--"+how, "-o", "json")), &out); err != nil {
+	if err := json.Unmarshal([]byte(w.Command(t, "executor", []string{"adopt", "--" + how, "-o", "json"}, elsewhere)), &out); err != nil {
 		t.Fatal(err)
 	}
 	mine := 0

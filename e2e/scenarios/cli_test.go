@@ -24,14 +24,14 @@ func (w *world) asked(t *testing.T, o harness.Object, trip harness.Trip) {
 		{[]string{"get", "exposures"}, []string{o.Namespace(), o.Name(), "approved", w.reach(t, trip)}},
 		{[]string{"get", "loadbalancers"}, []string{lb.Name, "ACTIVE"}},
 	} {
-		text := w.Command(t, "executor", ask.args...)
+		text := w.Command(t, "executor", ask.args)
 		for _, want := range ask.want {
 			if !strings.Contains(text, want) {
 				t.Errorf("drawbridge %s does not say %q:\n%s", strings.Join(ask.args, " "), want, text)
 			}
 		}
 		ask.args = append(ask.args, "-o", "json")
-		if text := w.Command(t, "executor", ask.args...); !json.Valid([]byte(text)) {
+		if text := w.Command(t, "executor", ask.args); !json.Valid([]byte(text)) {
 			t.Errorf("drawbridge %s prints no JSON:\n%s", strings.Join(ask.args, " "), text)
 		}
 	}
