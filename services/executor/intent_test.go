@@ -1,6 +1,7 @@
 package executor_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +16,8 @@ import (
 // delay; that is no drift, and has an outcome of its own. A restart meanwhile
 // forgets nothing.
 func TestDrain(t *testing.T) {
-	for _, restart := range []bool{false, true} {
-		t.Run(map[bool]string{false: "in one go", true: "with a restart"}[restart], func(t *testing.T) {
+	for _, away := range []time.Duration{-1, 0, 4 * time.Second} {
+		t.Run(fmt.Sprint("away for ", away), func(t *testing.T) {
 			w := newWorld(t, sandbox.Config{})
 			w.cfg.DrainDelay, w.cfg.DriftInterval = 3*time.Second, 500*time.Millisecond
 			stop := w.run()
@@ -27,8 +28,9 @@ func TestDrain(t *testing.T) {
 			if weights := w.weights(); len(weights) != 2 || !slices.Contains(weights, 0) || len(o.Steps) != 1 {
 				t.Errorf("weights are %v after %q", weights, o.Steps)
 			}
-			if restart {
+			if away >= 0 {
 				stop()
+				time.Sleep(away) // the cloud's clock is the wall's
 				w.run()
 			}
 			o = w.await(k, d, "that the member is removed", func(events.Outcome) bool { return len(w.weights()) == 1 })
@@ -40,6 +42,25 @@ func TestDrain(t *testing.T) {
 				t.Errorf("outcome is %+v", o)
 			}
 		})
+	}
+}
+
+// TestAskedStaysSaid: that something an exposure names is not there is said for
+// as long as it is so, also once members have drained.
+func TestAskedStaysSaid(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	w.cfg.DrainDelay = time.Second
+	w.run()
+	k := key("web")
+	w.applied(k, w.decide(k, events.Approved, member("", "web", "10.0.0.11", "10.0.0.12")))
+	e := member("", "web", "10.0.0.11")
+	e.Flavor = "huge"
+	d := w.decide(k, events.Approved, e)
+	o := w.await(k, d, "that the member is removed", func(o events.Outcome) bool {
+		return len(o.Steps) == 1 && strings.Contains(o.Steps[0], "1 are removed")
+	})
+	if o.State != events.Applied || !strings.Contains(strings.Join(o.Warnings, "; "), `no load balancer flavor "huge"`) {
+		t.Errorf("outcome is %+v", o)
 	}
 }
 

@@ -157,7 +157,7 @@ func (t *term) carryOut(ctx context.Context, j *job) (sight, error) {
 		return s, err
 	}
 	if early := s.Observed; len(s.extras) == 0 && s.LoadBalancer != nil {
-		early.Now = time.Time{}
+		early.Now = s.Now.AddDate(-100, 0, 0) // when nothing was drained yet
 		if len(plan.Diff(j.desired, early)) == 0 { // members are drained, as was decided
 			j.purpose = clearing
 			return t.reconcile(ctx, j, s)
