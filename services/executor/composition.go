@@ -51,8 +51,8 @@ func (t *term) composed(ctx context.Context, j *job) (bad map[events.Key][]strin
 	desired, conflicts := compose.LoadBalancer(j.owner, j.crew.serving, j.place.Defaults)
 	bad = map[events.Key][]string{}
 	clear(j.warnings)
-	for _, k := range j.crew.moving { // of use only to what is yet to be created
-		j.warnings[k] = slices.Clone(j.place.asked)
+	for _, e := range j.crew.serving { // what stands does without it for as long as it is not there
+		j.warnings[e.Key] = slices.Clone(j.place.asked)
 	}
 	for _, c := range conflicts {
 		if text := c.Field + ": " + c.Message; c.Fatal {
