@@ -219,6 +219,15 @@ func (r row) removed() bool {
 	return answered && o.State == events.Removed && o.Decision == d.Digest
 }
 
+// unborn says of an exposure that is not served at a unit by what was applied last,
+// whether what is approved for it cannot be carried out there either. What was
+// begun for it must not hold up others, who share the load balancer.
+func (r row) unborn() bool {
+	d, _ := r.decision()
+	o, answered := r.answer()
+	return answered && r.current() && o.State == events.Failed && !o.Retry && o.Decision == d.Digest && (r.applied != nil || o.LoadBalancer == nil)
+}
+
 // proven says whether a decision that nothing may stand tells that from what was
 // approved not being known, because history was lost: a wish is held, or the
 // policy failed, and no outcome says that anything ever stood.

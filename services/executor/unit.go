@@ -144,6 +144,7 @@ func (c *crew) keep(u unit, k events.Key, r row) {
 	case r.applied != nil && unitOf(*r.applied) == u:
 		c.serving = append(c.serving, *r.applied)
 	case u.group == "": // nobody else is touched with it
+	case r.unborn(): // what is left of the try goes
 	default:
 		c.blocked = fmt.Errorf("%w: the part of %s stands, and what was applied of it is not known: %s", errWaiting, k, r.awaits())
 	}

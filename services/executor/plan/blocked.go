@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"drawbridge.dev/services/executor/loadbalancer"
 )
@@ -57,6 +58,9 @@ func blockedAddress(desired *loadbalancer.LoadBalancer, o Observed) string {
 		return "the project has no floating IP " + desired.FloatingAddress + ": create it (openstack floating ip create), or ask for another one or for none"
 	}
 	f := o.FloatingIPs[i]
+	if !o.mine(f) && strings.HasPrefix(f.Description, loadbalancer.FleetTag) {
+		return "floating IP " + f.Address + " belongs to another exposure (" + f.Description + "): have that keep it (drawbridge.dev/keep-floating-ip: \"true\") and go first, or ask for another one"
+	}
 	for _, lb := range []*LoadBalancer{o.LoadBalancer, o.Old} {
 		if f.PortID == "" || lb != nil && lb.PortID == f.PortID {
 			return ""
@@ -75,6 +79,9 @@ func blockedGiven(desired *loadbalancer.LoadBalancer, o Observed) string {
 	switch {
 	case lb == nil || lb.ID != desired.ID:
 		return "there is no load balancer " + desired.ID + " in the project, which the exposure names: correct the id, or leave it out to get one made"
+	case o.foreign(lb):
+		return "load balancer " + lb.ID + ", which the exposure names, is made by Drawbridge for another exposure, which would remove what is not its own: " +
+			"share one by drawbridge.dev/group, or name one that is not Drawbridge's"
 	case lb.Status == Error:
 		return "load balancer " + lb.ID + ", which the exposure names, is in ERROR: have its owner repair it"
 	case o.Stuck():
@@ -89,6 +96,11 @@ func blockedGiven(desired *loadbalancer.LoadBalancer, o Observed) string {
 		}
 	}
 	return ""
+}
+
+// foreign says whether a load balancer has the tags of another owner, of any fleet.
+func (o Observed) foreign(lb *LoadBalancer) bool {
+	return !o.Owner.Owns(lb.Tags) && slices.ContainsFunc(lb.Tags, func(t string) bool { return strings.HasPrefix(t, loadbalancer.FleetTag) })
 }
 
 // Warnings names what is desired and cannot be had without replacing what stands.
