@@ -92,9 +92,14 @@ func (h hostClaims) items() (out []item) {
 }
 
 // routeRaw takes routes as the octavia-ingress-controller does: one policy each,
-// in their order, every path the beginning of a text.
+// in their order, every path the beginning of a text. Of several exposures those
+// of an exact host come first, and those of every host last, so that none takes
+// what another names.
 func (c *composer) routeRaw(p *port, claims []claim) routing {
 	r := routing{defaultPool: p.listener.DefaultPool}
+	if slices.ContainsFunc(claims, func(x claim) bool { return x.key != claims[0].key }) {
+		slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(hostRank(a.Host), hostRank(b.Host)) })
+	}
 	seen := map[[2]string]claim{}
 	for i, x := range claims {
 		slot := [2]string{x.Host, x.Path}
