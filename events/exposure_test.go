@@ -142,6 +142,17 @@ func TestValidateNamesTheField(t *testing.T) {
 		{[]string{"listeners[1].tls.certificates[0].digest"}, func(x *events.Exposure) { terminate(x).TLS.Certificates[0].Digest = "sha256:0" }},
 		{[]string{"listeners[1].tls.versions[0]", `"SSLv3"`}, func(x *events.Exposure) { terminate(x).TLS.Versions = []string{"SSLv3"} }},
 		{[]string{"listeners[1].tls.ciphers"}, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "ALL\nbind" }},
+		// With these HAProxy does not start, and all of the load balancer ends in ERROR.
+		{[]string{"listeners[1].tls.ciphers", "TLS 1.2"}, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "FOO" }},
+		{[]string{"listeners[1].tls.ciphers", "TLS 1.2"}, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "TLS_AES_256_GCM_SHA384" }},
+		{nil, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:FOO" }},
+		{[]string{"backends[2].persistence.cookie"}, func(x *events.Exposure) {
+			x.Backends[2].Persistence = &events.Persistence{Type: "APP_COOKIE", Cookie: "a#b"}
+		}},
+		{[]string{"backends[2].persistence.cookie"}, func(x *events.Exposure) {
+			x.Backends[2].Persistence = &events.Persistence{Type: "APP_COOKIE", Cookie: "a'b"}
+		}},
+		{[]string{"backends[2].monitor.path"}, func(x *events.Exposure) { x.Backends[2].Monitor.Path = "/a'b" }},
 		{[]string{"listeners[1].hsts"}, func(x *events.Exposure) { terminate(x).HSTS = &events.HSTS{} }},
 		{[]string{"listeners[1].headers[0]", `"X-Evil"`}, func(x *events.Exposure) { x.Listeners[1].Headers = []string{"X-Evil"} }},
 		{[]string{"listeners[0].headers"}, func(x *events.Exposure) { x.Listeners[0].Headers = []string{"X-Forwarded-For"} }},

@@ -189,10 +189,21 @@ func (r Route) check(c *check, field string) {
 }
 
 var (
-	tlsCiphers = regexp.MustCompile(`^[-A-Za-z0-9_]+(:[-A-Za-z0-9_]+)*$`)
+	tlsCiphers  = regexp.MustCompile(`^[-A-Za-z0-9_]+(:[-A-Za-z0-9_]+)*$`)
+	knownCipher = regexp.MustCompile(`(^|:)(ALL|DEFAULT|HIGH|` +
+		`(ECDHE-(ECDSA|RSA)|DHE-RSA)-(AES128-(GCM-)?SHA256|AES256-GCM-SHA384|AES(128|256)-SHA|CHACHA20-POLY1305)|ECDHE-(ECDSA|RSA)-AES256-SHA384|DHE-RSA-AES256-SHA256|` +
+		`AES128-(GCM-)?SHA256|AES256-GCM-SHA384|AES256-SHA256|AES(128|256)-SHA)(:|$)`)
 	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	httpURL    = regexp.MustCompile(`^https?://[-.:/_~%A-Za-z0-9\[\]]+$`)
 )
+
+// ValidCiphers says whether a list of OpenSSL's cipher names, separated by colons,
+// is one that HAProxy starts with: at least one of them must be known for TLS 1.2,
+// whatever versions are served (SSL_CTX_set_cipher_list). Otherwise not the
+// listener fails, but the whole load balancer.
+func ValidCiphers(list string) bool {
+	return len(list) <= 2048 && tlsCiphers.MatchString(list) && knownCipher.MatchString(list)
+}
 
 func (t TLS) check(c *check, field string) {
 	c.that((len(t.Certificates) > 0) != (t.Container != ""), field, "has either certificates or a container")
@@ -209,7 +220,7 @@ func (t TLS) check(c *check, field string) {
 	for i, v := range t.Versions {
 		c.oneOf(fmt.Sprintf("%s.versions[%d]", field, i), v, TLSVersions...)
 	}
-	c.that(t.Ciphers == "" || len(t.Ciphers) <= 2048 && tlsCiphers.MatchString(t.Ciphers), field+".ciphers", "%q is no list of OpenSSL cipher names, separated by colons", t.Ciphers)
+	c.that(t.Ciphers == "" || ValidCiphers(t.Ciphers), field+".ciphers", "%q is no list of OpenSSL cipher names, separated by colons, with one that is known for TLS 1.2", t.Ciphers)
 }
 
 var hostName = regexp.MustCompile(`^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
@@ -229,7 +240,10 @@ var (
 
 const maxDrainDelay = 24 * 3600 // seconds
 
-var cookieName = regexp.MustCompile("^[-!#$%&'*+.^_`|~A-Za-z0-9]+$") // RFC 6265, token
+// cookieName is the token of RFC 6265 without what is not a cookie's name any more
+// in the configuration of HAProxy: "#" begins a comment there, and Octavia, which
+// takes them, writes "&" and "'" as they are written in HTML.
+var cookieName = regexp.MustCompile("^[-!$%*+.^_`|~A-Za-z0-9]+$")
 
 func (b Backend) check(c *check, field string) {
 	c.oneOf(field+".protocol", string(b.Protocol), string(TCP), string(UDP), string(SCTP), string(HTTP), string(PROXY), string(PROXYV2))
@@ -257,9 +271,10 @@ func (b Backend) check(c *check, field string) {
 }
 
 // What a monitor says ends up in the configuration of HAProxy: nothing but the
-// characters of a URL (RFC 3986, 3.3 and 3.4), and codes as Octavia takes them.
+// characters of a URL (RFC 3986, 3.3 and 3.4), without those that Octavia writes
+// there as in HTML ("&", "'"), and codes as Octavia takes them.
 var (
-	monitorPath  = regexp.MustCompile(`^/[-._~!$&'()*+,;=:@%/?A-Za-z0-9]*$`)
+	monitorPath  = regexp.MustCompile(`^/[-._~!$()*+,;=:@%/?A-Za-z0-9]*$`)
 	monitorCodes = regexp.MustCompile(`^[0-9]{3}(-[0-9]{3}|(,[0-9]{3})*)$`)
 )
 

@@ -12,11 +12,10 @@ import (
 // The forms of the contract's validation, which says the same of a whole
 // exposure; here they are named with their annotation.
 var (
-	cookieName   = regexp.MustCompile("^[-!#$%&'*+.^_`|~A-Za-z0-9]+$") // RFC 6265
-	monitorPath  = regexp.MustCompile(`^/[-._~!$&'()*+,;=:@%/?A-Za-z0-9]*$`)
+	cookieName   = regexp.MustCompile("^[-!$%*+.^_`|~A-Za-z0-9]+$")
+	monitorPath  = regexp.MustCompile(`^/[-._~!$()*+,;=:@%/?A-Za-z0-9]*$`)
 	monitorCodes = regexp.MustCompile(`^[0-9]{3}(-[0-9]{3}|(,[0-9]{3})*)$`)
 	containerURL = regexp.MustCompile(`^https?://[-.:/_~%A-Za-z0-9\[\]]+$`)
-	cipherNames  = regexp.MustCompile(`^[-A-Za-z0-9_]+(:[-A-Za-z0-9_]+)*$`)
 	labelKey     = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`)
 	labelValue   = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
 	monitorVerbs = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"}
@@ -167,7 +166,7 @@ func (e *entrance) fill(a annotated) {
 	e.timeouts.TCPInspect, _ = setting(a, nil, span, AnnotationTimeoutTCPInspect)
 	e.limit, _ = setting(a, nil, parseNumber(-1, mostConnections), AnnotationConnectionLimit)
 	e.versions, _ = setting(a, nil, parseEach(events.TLSVersions...), AnnotationTLSVersions)
-	e.ciphers, _ = setting(a, "", parseChecked("list of OpenSSL cipher names, separated by colons", cipherNames.MatchString), AnnotationTLSCiphers)
+	e.ciphers, _ = setting(a, "", parseChecked("list of OpenSSL cipher names, separated by colons, with one that is known for TLS 1.2", events.ValidCiphers), AnnotationTLSCiphers)
 }
 
 // listener is one with all of that, but for the TLS of those that end it.
