@@ -63,7 +63,7 @@ func (t *term) composed(ctx context.Context, j *job) (bad map[events.Key][]strin
 	}
 	for _, e := range j.crew.serving {
 		if id := e.Placement.LoadBalancer; id != "" && j.unit.group != "" {
-			bad[e.Key] = append(bad[e.Key], fmt.Sprintf("placement.loadBalancer: load balancer %s is asked for, and group %s, which has one of its own: leave one of them out", id, e.Group))
+			bad[e.Key] = append(bad[e.Key], fmt.Sprintf("%s asks for load balancer %s, and drawbridge.dev/group for group %s, which has one of its own: leave one of them out", asker("placement.loadBalancer"), id, e.Group))
 		}
 	}
 	desired.Tags = append(desired.Tags, memberTags(j.unit, j.crew.serving)...)

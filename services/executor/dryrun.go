@@ -81,9 +81,12 @@ func Plan(ctx context.Context, cfg Config, exposures []events.Exposure, cloud bo
 func (s *study) plan(ctx context.Context, u unit, group []events.Exposure, adopted *plan.LoadBalancer) (Planned, error) {
 	out := Planned{Key: group[0].Key, Steps: []string{}}
 	owner := u.owner(s.cfg.Fleet)
-	at := s.placement.resolve(group)
+	at, err := s.placement.find(ctx, group)
+	if err != nil {
+		return out, err
+	}
 	if s.client == nil { // nowhere is anywhere
-		at.flavor, at.vip, at.floating, at.members, at.asked = nil, nil, nil, nil, nil
+		at.flavor, at.zone, at.vip, at.floating, at.members, at.asked = nil, nil, nil, nil, nil, nil
 	}
 	desired, conflicts := compose.LoadBalancer(owner, group, at.Defaults)
 	out.Warnings = append(out.Warnings, at.asked...)

@@ -64,6 +64,22 @@ func TestAskedStaysSaid(t *testing.T) {
 	}
 }
 
+// TestNamedIsNotThere: what is named and not there is refused before any write,
+// with the annotation, the value and what there is.
+func TestNamedIsNotThere(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	w.run()
+	k := key("web")
+	e := member("", "web", "10.0.0.11")
+	e.Placement.AvailabilityZone = "nova"
+	o := w.failed(k, w.decide(k, events.Approved, e), `no availability zone "nova" for load balancers, only az1: correct the exposure's placement.availabilityZone (annotation drawbridge.dev/availability-zone)`)
+	if o.Calls.Writes != 0 {
+		t.Errorf("outcome is %+v", o)
+	}
+	e.Placement.AvailabilityZone = "az1"
+	w.applied(k, w.decide(k, events.Approved, e))
+}
+
 // weights are those of the members that stand.
 func (w *world) weights() (out []int) {
 	w.Helper()
@@ -250,7 +266,7 @@ func TestTwoFamilies(t *testing.T) {
 	e := member("", "web", "10.0.0.11")
 	e.Internal = true
 	e.Placement = events.Placement{Network: sandbox.NetworkName, Families: []string{"IPv4", "IPv6"}}
-	w.failed(k, w.decide(k, events.Approved, e), "placement.families ask for IPv4, but the VIP's network has 2")
+	w.failed(k, w.decide(k, events.Approved, e), "placement.families (annotation drawbridge.dev/ip-families) ask for IPv4, but the VIP's network has 2")
 	e.Placement = events.Placement{Subnet: "k8s-v4", Families: []string{"IPv4", "IPv6"}}
 	o := w.applied(k, w.decide(k, events.Approved, e))
 	if len(o.Addresses) != 2 || strings.Contains(o.Addresses[0].IP, ":") || !strings.Contains(o.Addresses[1].IP, ":") {

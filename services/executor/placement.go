@@ -50,6 +50,7 @@ type placement struct {
 	read time.Time
 	offer
 	ports map[string]octavia.Port // that exposures name, by name or id
+	zones []string                // of Octavia, once one is named; none: the cloud lists none
 }
 
 const offerAge = 30 * time.Second // what is not found is looked for anew after it
@@ -72,7 +73,25 @@ func (p *placement) load(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.offer, p.read, p.ports = o, time.Now(), nil
+	p.offer, p.read, p.ports, p.zones = o, time.Now(), nil, nil
+	return nil
+}
+
+// zone reads the availability zones, where one is named.
+func (p *placement) zone(ctx context.Context, name string) error {
+	p.mu.Lock()
+	known := len(p.zones) > 0
+	p.mu.Unlock()
+	if known || name == "" || p.client == nil {
+		return nil
+	}
+	found, err := p.client.AvailabilityZones(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.zones = found
 	return nil
 }
 
@@ -89,7 +108,7 @@ func (p *placement) port(ctx context.Context, name string) error {
 		return err
 	}
 	if len(found) > 1 {
-		return fmt.Errorf("%w: there are %d ports named %q: set the exposure's placement.port to an id", errPlacement, len(found), name)
+		return fmt.Errorf("%w: there are %d ports named %q: set %s to an id", errPlacement, len(found), name, asker("placement.port"))
 	}
 	if len(found) == 1 {
 		p.mu.Lock()
@@ -103,12 +122,12 @@ func (p *placement) port(ctx context.Context, name string) error {
 }
 
 // place is what compose needs to know for a unit, and what of it could not be
-// said. Flavor, vip and floating are of use only for what is yet to be created,
+// said. Flavor, zone, vip and floating are of use only for what is yet to be created,
 // because nothing that stands is moved; members are placed at any time.
 type place struct {
 	compose.Defaults
-	flavor, vip, floating, members error
-	asked                          []string // what is named and not there: told, though what stands does without it
+	flavor, zone, vip, floating, members error
+	asked                                []string // what is named and not there: told, though what stands does without it
 }
 
 // unknownNetwork stands for the external network where that cannot be said, so
@@ -118,58 +137,32 @@ const unknownNetwork = "unknown"
 // find resolves for the exposures of a unit; where something is not there, it
 // asks the cloud again before it says so.
 func (p *placement) find(ctx context.Context, group []events.Exposure) (place, error) {
-	if err := p.port(ctx, group[0].Placement.Port); err != nil {
-		return place{}, err
-	}
-	at := p.resolve(group)
-	if errors.Join(at.flavor, at.vip, at.floating, at.members) == nil {
-		return at, nil
+	at, err := p.look(ctx, group)
+	if err != nil || errors.Join(at.flavor, at.zone, at.vip, at.floating, at.members) == nil {
+		return at, err
 	}
 	p.mu.Lock()
 	old := time.Since(p.read) > offerAge
 	p.mu.Unlock()
-	if !old {
+	if !old || p.client == nil {
 		return at, nil
 	}
 	if err := p.load(ctx); err != nil {
 		return at, err
 	}
-	return p.resolve(group), nil
+	return p.look(ctx, group)
 }
 
-// setting is what is named, and by what field of whom.
-type setting struct {
-	value, where string
-}
-
-// first is the first of the settings that is set.
-func first(all ...setting) setting {
-	if i := slices.IndexFunc(all, func(s setting) bool { return s.value != "" }); i >= 0 {
-		return all[i]
+// look resolves by what is known, and reads what is asked for by name alone.
+func (p *placement) look(ctx context.Context, group []events.Exposure) (place, error) {
+	e := group[0]
+	if err := p.port(ctx, e.Placement.Port); err != nil {
+		return place{}, err
 	}
-	return setting{}
-}
-
-func exposures(field, value string) setting { return setting{value, "the exposure's " + field} }
-
-// wishes are what the exposure, its class and the executor say of placement.
-type wishes struct {
-	e     events.Exposure
-	class Class
-	cfg   Config
-}
-
-// of is a setting that all three may have.
-func (w wishes) of(field, value, name, class, cfg string) setting {
-	return first(exposures(field, value), w.classes(name, class), executors(name, cfg))
-}
-
-func (w wishes) classes(name, value string) setting {
-	return setting{value: value, where: fmt.Sprintf("the %s of class %q", name, w.e.Placement.Class)}
-}
-
-func executors(name, value string) setting {
-	return setting{value: value, where: "the executor's " + name}
+	if err := p.zone(ctx, cmp.Or(e.Placement.AvailabilityZone, p.cfg.Classes[e.Placement.Class].AvailabilityZone, p.cfg.AvailabilityZone)); err != nil {
+		return place{}, err
+	}
+	return p.resolve(group), nil
 }
 
 // resolve says where a unit is placed: as the first of its exposures says,
@@ -179,6 +172,7 @@ func (p *placement) resolve(group []events.Exposure) place {
 	p.mu.Lock()
 	o := p.offer
 	port, held := p.ports[e.Placement.Port]
+	zones := p.zones
 	p.mu.Unlock()
 	at := place{Defaults: compose.Defaults{Provider: p.cfg.Provider, MaxPolicies: p.cfg.MaxPolicies, APIMinor: p.minor,
 		DrainDelay: int(p.cfg.DrainDelay / time.Second)}}
@@ -188,13 +182,17 @@ func (p *placement) resolve(group []events.Exposure) place {
 		for n := range p.cfg.Classes {
 			names = append(names, n)
 		}
-		at.vip = fmt.Errorf("%w: placement.class: the executor's classes have no %q, only %s", errPlacement, e.Placement.Class, list(names))
+		at.vip = fmt.Errorf("%w: the executor's classes have no %q, only %s: correct %s", errPlacement, e.Placement.Class, list(names), asker("placement.class"))
 		at.asked = append(at.asked, at.vip.Error())
 		at.FloatingNetworkID = unknownNetwork
 		return at
 	}
 	w := wishes{e, class, p.cfg}
-	at.AvailabilityZone = w.of("placement.availabilityZone", e.Placement.AvailabilityZone, "availability-zone", class.AvailabilityZone, p.cfg.AvailabilityZone).value
+	zone := w.of("placement.availabilityZone", e.Placement.AvailabilityZone, "availability-zone", class.AvailabilityZone, p.cfg.AvailabilityZone)
+	if at.AvailabilityZone = zone.value; zone.value != "" && len(zones) > 0 && !slices.Contains(zones, zone.value) {
+		at.zone = fmt.Errorf("%w: the cloud has no availability zone %q for load balancers, only %s: correct %s", errPlacement, zone.value, list(slices.Clone(zones)), zone.where)
+		at.asked = append(at.asked, at.zone.Error())
+	}
 	at.FlavorID, at.flavor = o.flavor(w.of("flavor", e.Flavor, "flavor", class.Flavor, p.cfg.Flavor), p.cfg.Provider)
 	if at.flavor != nil {
 		at.asked = append(at.asked, at.flavor.Error())

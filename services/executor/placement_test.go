@@ -101,18 +101,20 @@ func TestPlacementAsked(t *testing.T) {
 		{"network", events.Placement{Network: "vip"}, events.FloatingIP{}, "n2/ [] x1/", ""},
 		{"a class", events.Placement{Class: "dmz"}, events.FloatingIP{}, "n2/ [] s1 x2/", ""},
 		{"more than the class", events.Placement{Class: "dmz", Subnet: "nodes"}, events.FloatingIP{Network: "public", Subnet: "pool-b"}, "n1/s1 [] s1 x1/p2", ""},
-		{"no such class", events.Placement{Class: "gold"}, events.FloatingIP{}, "/ [] unknown/", `placement.class: the executor's classes have no "gold", only dmz, eu`},
-		{"no such subnet", events.Placement{Subnet: "x"}, events.FloatingIP{}, "/ [] x1/", "correct the exposure's placement.subnet"},
+		{"no such class", events.Placement{Class: "gold"}, events.FloatingIP{}, "/ [] unknown/", `the executor's classes have no "gold", only dmz, eu: correct the exposure's placement.class (annotation drawbridge.dev/class)`},
+		{"no such subnet", events.Placement{Subnet: "x"}, events.FloatingIP{}, "/ [] x1/", "correct the exposure's placement.subnet (annotation drawbridge.dev/subnet)"},
 		{"no such network", events.Placement{Network: "x"}, events.FloatingIP{}, "/ [] x1/", "correct the exposure's placement.network"},
 		{"no such port", events.Placement{Port: "x"}, events.FloatingIP{}, "/ [] x1/", "correct the exposure's placement.port"},
 		{"no such member subnet", events.Placement{MemberSubnet: "x"}, events.FloatingIP{}, "n1/s1 [] x1/", "correct the exposure's placement.memberSubnet"},
+		{"a zone", events.Placement{AvailabilityZone: "az1"}, events.FloatingIP{}, "n1/s1 [] x1/", ""},
+		{"no such zone", events.Placement{AvailabilityZone: "nova"}, events.FloatingIP{}, "n1/s1 [] x1/", `no availability zone "nova" for load balancers, only az1, az2: correct the exposure's placement.availabilityZone (annotation drawbridge.dev/availability-zone)`},
 		{"further subnets", events.Placement{AdditionalSubnets: []string{"vips"}}, events.FloatingIP{}, "n1/s1 [s2] x1/", ""},
-		{"no such further subnet", events.Placement{AdditionalSubnets: []string{"x"}}, events.FloatingIP{}, "n1/s1 [] x1/", "placement.additionalSubnets[0]"},
+		{"no such further subnet", events.Placement{AdditionalSubnets: []string{"x"}}, events.FloatingIP{}, "n1/s1 [] x1/", "placement.additionalSubnets[0] (annotation drawbridge.dev/additional-subnets)"},
 		{"two families", events.Placement{Families: []string{"IPv4", "IPv6"}}, events.FloatingIP{}, "n1/s1 [s6] x1/", ""},
 		{"two families, one of them named", events.Placement{Families: []string{"IPv4", "IPv6"}, Subnet: "vips", AdditionalSubnets: []string{"nodes6"}}, events.FloatingIP{}, "n2/s2 [s6] x1/", ""},
 		{"the other one first", events.Placement{Families: []string{"IPv6", "IPv4"}, Network: "k8s"}, events.FloatingIP{}, "n1/s6 [s1] /", ""},
-		{"a family that the subnet is not of", events.Placement{Families: []string{"IPv6"}, Subnet: "vips"}, events.FloatingIP{}, "/ [] x1/", "placement.families begin with IPv6"},
-		{"a second family that is not there", events.Placement{Families: []string{"IPv4", "IPv6"}, Subnet: "vips"}, events.FloatingIP{}, "n2/s2 [] x1/", "placement.families ask for IPv6"},
+		{"a family that the subnet is not of", events.Placement{Families: []string{"IPv6"}, Subnet: "vips"}, events.FloatingIP{}, "/ [] x1/", "placement.families (annotation drawbridge.dev/ip-families) begin with IPv6"},
+		{"a second family that is not there", events.Placement{Families: []string{"IPv4", "IPv6"}, Subnet: "vips"}, events.FloatingIP{}, "n2/s2 [] x1/", "placement.families (annotation drawbridge.dev/ip-families) ask for IPv6"},
 		{"floating subnet by glob", events.Placement{}, events.FloatingIP{Subnet: "pool-?"}, "n1/s1 [] x1/p1", ""},
 		{"floating subnet, not this", events.Placement{}, events.FloatingIP{Subnet: "!*-a"}, "n1/s1 [] x1/p2", ""},
 		{"floating subnet by expression", events.Placement{}, events.FloatingIP{Subnet: "~^pool-[b-z]$"}, "n1/s1 [] x1/p2", ""},
@@ -121,11 +123,11 @@ func TestPlacementAsked(t *testing.T) {
 		{"floating subnet by all tags", events.Placement{}, events.FloatingIP{SubnetTags: "&gold,eu"}, "n1/s1 [] x1/p1", ""},
 		{"floating subnet without a tag", events.Placement{}, events.FloatingIP{SubnetTags: "!gold"}, "n1/s1 [] x1/p2", ""},
 		{"floating subnet by the class", events.Placement{Class: "eu"}, events.FloatingIP{}, "n1/s1 [] x1/p1", ""},
-		{"no such floating subnet", events.Placement{}, events.FloatingIP{Subnet: "x*"}, "n1/s1 [] unknown/", `the exposure's floatingIP.subnet "x*" selects none`},
+		{"no such floating subnet", events.Placement{}, events.FloatingIP{Subnet: "x*"}, "n1/s1 [] unknown/", `the exposure's floatingIP.subnet (annotation drawbridge.dev/floating-subnet) "x*" selects none`},
 		{"no such floating network", events.Placement{}, events.FloatingIP{Network: "x"}, "n1/s1 [] unknown/", "correct the exposure's floatingIP.network"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := &placement{cfg: cfg.Defaults(), offer: all, read: time.Now()}
+			p := &placement{cfg: cfg.Defaults(), offer: all, zones: []string{"az1", "az2"}, read: time.Now()}
 			at := p.resolve([]events.Exposure{{Placement: tt.place, FloatingIP: tt.floating}})
 			var further []string
 			for _, v := range at.AdditionalVIPs {
@@ -138,7 +140,7 @@ func TestPlacementAsked(t *testing.T) {
 			if got := fmt.Sprintf("%s/%s %v %s%s/%s", at.VIP.NetworkID, at.VIP.SubnetID, further, members, at.FloatingNetworkID, at.FloatingSubnetID); got != tt.want {
 				t.Errorf("placed at %q, want %q", got, tt.want)
 			}
-			problems := fmt.Sprint(errors.Join(at.flavor, at.vip, at.floating, at.members))
+			problems := fmt.Sprint(errors.Join(at.flavor, at.zone, at.vip, at.floating, at.members))
 			if tt.problem == "" && problems != "<nil>" || !strings.Contains(problems, tt.problem) {
 				t.Errorf("problems are %q, want %q", problems, tt.problem)
 			}

@@ -104,7 +104,7 @@ func (j *job) served(id string) bool {
 func (j *job) unplaced(s plan.Step) error {
 	switch s.(type) {
 	case plan.CreateLoadBalancer:
-		return errors.Join(j.place.vip, j.place.flavor, j.place.floating)
+		return errors.Join(j.place.vip, j.place.flavor, j.place.zone, j.place.floating)
 	case plan.CreateFloatingIP:
 		return j.place.floating
 	}

@@ -72,7 +72,7 @@ func (t *term) find(ctx context.Context, j *job) ([]plan.LoadBalancer, error) {
 		if j.desired == nil {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("%w: placement.loadBalancer: the project has no load balancer %s: correct the exposure, or leave it out to get one of its own", errRefused, j.unit.given)
+		return nil, fmt.Errorf("%w: the project has no load balancer %s: correct %s, or leave it out to get one of its own", errRefused, j.unit.given, asker("placement.loadBalancer"))
 	}
 	if err != nil {
 		return nil, err

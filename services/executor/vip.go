@@ -14,7 +14,7 @@ import (
 func (o offer) vip(w wishes, group []events.Exposure) (loadbalancer.VIP, error) {
 	p := w.e.Placement
 	if p.Port != "" {
-		return loadbalancer.VIP{}, fmt.Errorf("%w: the project has no port %q: correct the exposure's placement.port", errPlacement, p.Port)
+		return loadbalancer.VIP{}, fmt.Errorf("%w: the project has no port %q: correct %s", errPlacement, p.Port, asker("placement.port"))
 	}
 	switch subnet, network := nearest([][2]setting{
 		{exposures("placement.subnet", p.Subnet), exposures("placement.network", p.Network)},
@@ -52,8 +52,8 @@ func (o offer) vipSubnet(s setting, p events.Placement) (loadbalancer.VIP, error
 	}
 	subnet := o.subnets[i]
 	if len(p.Families) > 0 && family(subnet) != p.Families[0] {
-		return loadbalancer.VIP{}, fmt.Errorf("%w: the exposure's placement.families begin with %s, but %s %q is %s: name a subnet of %s, or put %s first",
-			errPlacement, p.Families[0], s.where, s.value, family(subnet), p.Families[0], family(subnet))
+		return loadbalancer.VIP{}, fmt.Errorf("%w: %s begin with %s, but %s %q is %s: name a subnet of %s, or put %s first",
+			errPlacement, asker("placement.families"), p.Families[0], s.where, s.value, family(subnet), p.Families[0], family(subnet))
 	}
 	return loadbalancer.VIP{SubnetID: subnet.ID, NetworkID: subnet.NetworkID, Address: p.Address}, nil
 }
@@ -86,8 +86,8 @@ func (o offer) additional(p events.Placement, vip loadbalancer.VIP) (out []loadb
 		return out, nil
 	}
 	if vip.NetworkID == "" {
-		return nil, fmt.Errorf("%w: the exposure's placement.families ask for a second address, but of port %s the network is not known: name its %s subnet in placement.additionalSubnets",
-			errPlacement, vip.PortID, p.Families[1])
+		return nil, fmt.Errorf("%w: %s ask for a second address, but of port %s the network is not known: name its %s subnet in %s",
+			errPlacement, asker("placement.families"), vip.PortID, p.Families[1], asker("placement.additionalSubnets"))
 	}
 	id, err := o.ofFamily(vip.NetworkID, p.Families[1])
 	return append(out, loadbalancer.VIP{SubnetID: id, NetworkID: vip.NetworkID}), err
@@ -104,8 +104,8 @@ func (o offer) ofFamily(networkID, want string) (string, error) {
 	if len(ids) == 1 {
 		return ids[0], nil
 	}
-	return "", fmt.Errorf("%w: the exposure's placement.families ask for %s, but the VIP's network has %d such subnets: %s; add one, or name the subnet",
-		errPlacement, want, len(ids), list(names))
+	return "", fmt.Errorf("%w: %s ask for %s, but the VIP's network has %d such subnets: %s; add one, or name the subnet",
+		errPlacement, asker("placement.families"), want, len(ids), list(names))
 }
 
 func family(s octavia.Subnet) string {
