@@ -132,6 +132,16 @@ func (s *study) adopt(ctx context.Context, lb plan.LoadBalancer, approved []even
 	if u != own(e.Key) {
 		return refuse("the exposure is to be served by %s: it has no load balancer of its own, for which this one could be taken", u)
 	}
+	if names := peerNames(e.Key, s.cfg.PeerClusters); !peers(lb, names[:1]) {
+		alike, err := s.alike(ctx, lb.ID, e)
+		if err != nil {
+			return a, err
+		}
+		if !alike {
+			return refuse("it may be of another cluster: its name says cluster %s, which they are all called unless somebody says otherwise, and none of its members is one of %s: if it is of cluster %s, set the executor's peer-clusters to {%s: %s}",
+				peerDefault, e.Key, e.Key.Cluster, e.Key.Cluster, peerDefault)
+		}
+	}
 	if standing, err := s.client.Find(ctx, u.owner(s.cfg.Fleet)); err != nil {
 		return a, err
 	} else if len(standing) > 0 {
@@ -151,6 +161,26 @@ func (s *study) adopt(ctx context.Context, lb plan.LoadBalancer, approved []even
 		return refuse("%v", err)
 	}
 	return a, err
+}
+
+// alike says whether a load balancer and an exposure have a member in common.
+func (s *study) alike(ctx context.Context, id string, e events.Exposure) (bool, error) {
+	lb, err := s.client.Read(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	theirs := map[string]bool{}
+	for _, p := range lb.Pools {
+		for _, m := range p.Members {
+			theirs[m.Address] = true
+		}
+	}
+	for _, b := range e.Backends {
+		if slices.ContainsFunc(b.Members, func(m events.Member) bool { return theirs[m.Address] }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // assume makes what was read what it would be once it is adopted.
