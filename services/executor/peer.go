@@ -59,15 +59,13 @@ func (t *term) standIns(ctx context.Context, j *job, step plan.Step) error {
 		return nil
 	}
 	names := peerNames(j.unit.key, t.cfg.PeerClusters)
-	for _, n := range names {
-		found, err := t.client.Named(ctx, n)
-		if err != nil {
-			return err
-		}
-		for _, lb := range found {
-			if !claimed(lb) && peers(lb, names) {
-				return fmt.Errorf("%w: %q (%s), which Drawbridge has not made: adopt it first, with its address: drawbridge adopt --apply; or set the executor's adopt to never, to have another one made beside it", errPeer, lb.Name, lb.ID)
-			}
+	found, err := t.client.Named(ctx, names...)
+	if err != nil {
+		return err
+	}
+	for _, lb := range found {
+		if !claimed(lb) && peers(lb, names) {
+			return fmt.Errorf("%w: %q (%s), which Drawbridge has not made: adopt it first, with its address: drawbridge adopt --apply; or set the executor's adopt to never, to have another one made beside it", errPeer, lb.Name, lb.ID)
 		}
 	}
 	return nil

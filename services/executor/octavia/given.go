@@ -3,6 +3,7 @@ package octavia
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/executor/plan"
@@ -30,12 +31,20 @@ func (c *Client) Guests(ctx context.Context, fleet string) (map[string][]string,
 	return out, nil
 }
 
-// Named are the load balancers of the project that have a name, or a tag that is it.
-func (c *Client) Named(ctx context.Context, name string) ([]plan.LoadBalancer, error) {
-	byTag, err := c.list(ctx, "find load balancers tagged "+name, query{tags: []string{name}})
-	if err != nil {
-		return nil, err
+// Named are the load balancers of the project that have one of the names, or a
+// tag that is one. It takes one read, and one more for each name.
+func (c *Client) Named(ctx context.Context, names ...string) ([]plan.LoadBalancer, error) {
+	if len(names) == 0 {
+		return nil, nil
 	}
-	byName, err := c.list(ctx, "find load balancers named "+name, query{name: name})
-	return append(byTag, byName...), err
+	found, err := c.list(ctx, "find load balancers tagged "+strings.Join(names, " or "), query{anyTag: names})
+	for _, n := range names {
+		if err != nil {
+			return nil, err
+		}
+		var more []plan.LoadBalancer
+		more, err = c.list(ctx, "find load balancers named "+n, query{name: n})
+		found = append(found, more...)
+	}
+	return found, err
 }

@@ -18,7 +18,8 @@ import (
 // column selection").
 type query struct {
 	name         string
-	tags, fields []string
+	tags, fields []string // tags: all of them
+	anyTag       []string
 }
 
 // ToLoadBalancerListQuery implements [loadbalancers.ListOptsBuilder].
@@ -26,6 +27,9 @@ func (q query) ToLoadBalancerListQuery() (string, error) {
 	v := url.Values{"fields": q.fields}
 	if len(q.tags) > 0 {
 		v.Set("tags", strings.Join(q.tags, ","))
+	}
+	if len(q.anyTag) > 0 {
+		v.Set("tags-any", strings.Join(q.anyTag, ","))
 	}
 	if q.name != "" {
 		v.Set("name", q.name)
