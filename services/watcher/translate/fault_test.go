@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -210,5 +211,22 @@ func TestPresence(t *testing.T) {
 	}
 	if p := IngressPresence(map[string]string{AnnotationHostname: "www.example.org"}); p.Name("192.0.2.1") != "www.example.org" {
 		t.Errorf("an Ingress is told as %q", p.Name("192.0.2.1"))
+	}
+}
+
+// That no node is chosen is said, by the annotation, or by the watcher's setting.
+func TestNoNodeIsSaid(t *testing.T) {
+	refs := References{Nodes: []Node{{Name: "n", IPv4: "10.0.0.1"}}}
+	s := Settings{Cluster: "c1", Cloud: "default", DefaultServiceClass: true, NodeSelector: "pool=none"}
+	for name, want := range map[string]string{"": "of watcher.node-selector", occmNodeSelector: "has these labels"} {
+		svc := faultService(func(s *corev1.Service) {
+			if name != "" {
+				s.Annotations[name] = "pool=edge"
+			}
+		})
+		r := Service(svc, refs, s)
+		if r.Refused() || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Message, want) {
+			t.Errorf("by %q: %v", name, r.Problems)
+		}
 	}
 }

@@ -24,7 +24,7 @@ func Ingress(ing *networkingv1.Ingress, refs References, s Settings) Result {
 	r.Cloud, _ = read(a, s.Cloud, parseCloud, AnnotationCloud)
 	var x events.Exposure
 	a.exposure(&x, legacy(ing))
-	t := routing{ing: ing, refs: refs, found: f, serving: a.serving(legacy(ing), s), raw: a.raw(legacy(ing)), known: map[string]bool{}, taken: map[place]taker{}}
+	t := routing{ing: ing, refs: refs, found: f, serving: a.serving(legacy(ing), refs.Nodes, s), raw: a.raw(legacy(ing)), known: map[string]bool{}, taken: map[place]taker{}}
 	t.fill()
 	e := a.edge(ing, r.Cloud, refs, s)
 	x.Listeners = e.listeners(&t)
@@ -45,8 +45,8 @@ type serving struct {
 	check       string // kind of the monitor that an annotation names
 }
 
-func (a annotated) serving(legacy bool, s Settings) serving {
-	v := serving{protocol: events.HTTP, reach: a.reach(toNodes, s)}
+func (a annotated) serving(legacy bool, nodes []Node, s Settings) serving {
+	v := serving{protocol: events.HTTP, reach: a.reach(toNodes, nodes, s)}
 	spoken, by := setting(a, "HTTP", parseOneOf("HTTP", "HTTPS", "PROXY", "PROXYV2"), AnnotationBackendProtocol)
 	v.hinted = by == "" && !legacy
 	if spoken == "HTTPS" {

@@ -28,14 +28,24 @@ type reach struct {
 
 // reach reads how the members of an object are found. otherwise is what holds
 // where nothing is said.
-func (a annotated) reach(otherwise string, s Settings) reach {
+func (a annotated) reach(otherwise string, nodes []Node, s Settings) reach {
 	r := reach{cordoned: s.KeepCordoned}
 	r.to, r.by = setting(a, otherwise, parseOneOf(toNodes, toNodesWithPods, toPods), AnnotationMembers)
 	all, _ := parseSelector(s.NodeSelector) // checked by CheckNodeSelector
 	if s.NodeSelector == "" {
 		all = nil
 	}
-	r.selector, _ = setting(a, all, parseSelector, AnnotationNodeSelector)
+	var by string
+	r.selector, by = setting(a, all, parseSelector, AnnotationNodeSelector)
+	chosen := func(n Node) bool { return r.selector.matches(n.Labels) }
+	if len(nodes) == 0 || r.to == toPods || slices.ContainsFunc(nodes, chosen) {
+		return r
+	}
+	if by == "" {
+		a.found.note(field(AnnotationNodeSelector), "is not set, and none of the %d nodes that take traffic has the labels %q of watcher.node-selector: nobody is served until one has", len(nodes), shown(s.NodeSelector))
+	} else {
+		a.found.note(field(by), "%q: none of the %d nodes that take traffic has these labels: nobody is served until one has", shown(a.values[by]), len(nodes))
+	}
 	return r
 }
 

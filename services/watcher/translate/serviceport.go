@@ -87,7 +87,7 @@ func (p *service) members() {
 	if withoutNodePorts(p.svc) {
 		otherwise = toPods
 	}
-	p.reach = p.annotated.reach(otherwise, p.settings)
+	p.reach = p.annotated.reach(otherwise, p.refs.Nodes, p.settings)
 	p.local = p.svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal && p.reach.to != toPods
 	// The check finds the nodes whose pods are gone: a cordoned node serves until then.
 	p.reach.cordoned = p.reach.cordoned || p.local
