@@ -41,6 +41,38 @@ func TestGuestRefusedByCloud(t *testing.T) {
 	}
 }
 
+// TestGuestOverQuota: who waits for a quota to be raised lets the others of the
+// group go on, and gets its part when there is room.
+func TestGuestOverQuota(t *testing.T) {
+	w := newWorld(t, sandbox.Config{Quota: map[string]int{"pool": 2}})
+	w.run()
+	a, y, z := key("a"), key("y"), key("z")
+	lb := w.applied(z, w.decide(z, events.Approved, member("one", "z", "10.0.0.11"))).LoadBalancer.ID
+	w.applied(y, w.decide(y, events.Approved, member("one", "y", "10.0.0.11")))
+	d := w.decide(a, events.Approved, member("one", "a", "10.0.0.12"))
+	w.failed(a, d, "quota")
+	w.applied(z, w.decide(z, events.Approved, member("one", "z", "10.0.0.11", "10.0.0.13")))
+	w.applied(z, w.decide(z, events.Approved, member("one", "z", "10.0.0.13")))
+	w.removed(y, w.decide(y, events.Approved, nil))
+	w.applied(a, d)
+	w.becomes(lb, "shop/a:80", "shop/z:80")
+}
+
+// TestGuestWithoutCertificate: a member whose certificate never comes keeps only itself waiting.
+func TestGuestWithoutCertificate(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	w.withSeed()
+	w.run()
+	a, z := key("a"), key("z")
+	w.applied(z, w.decide(z, events.Approved, member("one", "z", "10.0.0.11")))
+	m, publish := w.certificate("a.example.org")
+	d := w.decide(a, events.Approved, secure("a", "one", m.Digest()))
+	w.failed(a, d, "not on the bus")
+	w.applied(z, w.decide(z, events.Approved, member("one", "z", "10.0.0.12")))
+	publish()
+	w.applied(a, d)
+}
+
 // TestGivenLoadBalancerOfAnother: a load balancer of Drawbridge's, of any fleet, is
 // nobody's to be given: its owner would remove what another puts there.
 func TestGivenLoadBalancerOfAnother(t *testing.T) {

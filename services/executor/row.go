@@ -220,12 +220,20 @@ func (r row) removed() bool {
 }
 
 // unborn says of an exposure that is not served at a unit by what was applied last,
-// whether what is approved for it cannot be carried out there either. What was
+// whether what is approved for it was not carried out there either. What was
 // begun for it must not hold up others, who share the load balancer.
 func (r row) unborn() bool {
 	d, _ := r.decision()
 	o, answered := r.answer()
-	return answered && r.current() && o.State == events.Failed && !o.Retry && o.Decision == d.Digest && (r.applied != nil || o.LoadBalancer == nil)
+	return answered && r.invalid == nil && r.current() && o.State == events.Failed && o.Decision == d.Digest && (r.applied != nil || o.LoadBalancer == nil)
+}
+
+// failed is how often in a row what was decided last was tried in vain.
+func (r row) failed() int64 {
+	if d, _ := r.decision(); r.trip == nil || r.trip.digest != d.Digest {
+		return 0
+	}
+	return r.trip.failures.Load()
 }
 
 // proven says whether a decision that nothing may stand tells that from what was

@@ -95,6 +95,9 @@ func survey(u unit, rows map[events.Key]row, alone bool) crew {
 	}
 	slices.SortStableFunc(c.moving, func(a, b events.Key) int {
 		x, y := rows[a], rows[b]
+		if alone && x.failed() != y.failed() { // who failed lets the others go first
+			return cmp.Compare(x.failed(), y.failed())
+		}
 		return cmp.Or(compareBool(y.owed(), x.owed()), cmp.Compare(x.decided.Sequence, y.decided.Sequence))
 	})
 	c.waiting = len(c.moving)
@@ -130,6 +133,7 @@ func (c *crew) place(u unit, k events.Key, r row) {
 		}
 	case moves || r.applies():
 		c.serving = append(c.serving, *d.Exposure)
+	case r.owed() && r.unborn(): // not its turn, and it has nothing
 	case r.owed() && stands && r.applied == nil: // not its turn, and what it had is not known
 		c.serving = append(c.serving, *d.Exposure)
 	default:

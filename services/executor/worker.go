@@ -157,7 +157,7 @@ func (t *term) carryOut(ctx context.Context, j *job) (sight, error) {
 		return s, err
 	}
 	if early := s.Observed; len(s.extras) == 0 && s.LoadBalancer != nil {
-		early.Now = s.Now.AddDate(-100, 0, 0) // when nothing was drained yet
+		early.Now = s.Now.AddDate(-100, 0, 0)      // when nothing was drained yet
 		if len(plan.Diff(j.desired, early)) == 0 { // members are drained, as was decided
 			j.purpose = clearing
 			return t.reconcile(ctx, j, s)
@@ -251,7 +251,10 @@ func (t *term) failed(ctx context.Context, j *job, s sight, err error) {
 	t.table.changeUnit(j.unit, func(w *stand) { w.failures = failures })
 	class := octavia.ClassOf(err)
 	permanent := errors.Is(err, errRefused) || class == octavia.Permanent
-	if permanent && len(j.crew.moving) > 1 { // one of them may be to blame for all
+	var cloud *octavia.Error
+	lacks := errors.As(err, &cloud) && cloud.Class == octavia.Retry && cloud.Status == 0 && !octavia.Unreachable(err) // a certificate
+	blame := permanent || class == octavia.Quota || lacks
+	if blame && len(j.crew.moving) > 1 { // one of them may be to blame for all
 		t.table.changeUnit(j.unit, func(w *stand) { w.alone = true })
 		t.again(j, err, time.Millisecond)
 		return
@@ -261,20 +264,29 @@ func (t *term) failed(ctx context.Context, j *job, s sight, err error) {
 		t.limit.shrink()
 		wait = max(wait, after)
 	}
-	var cloud *octavia.Error
-	passing := errors.As(err, &cloud) && class != octavia.Quota && class != octavia.Permanent || errors.Is(err, errWaiting)
+	passing := cloud != nil && !blame || errors.Is(err, errWaiting)
 	if !passing || failures > quietFailures {
 		if pubErr := t.sayFailed(ctx, j, s, err, !permanent); pubErr != nil {
 			t.again(j, pubErr, t.cfg.RetryMin)
 			return
 		}
 	}
-	switch {
-	case !permanent:
+	if !permanent {
 		t.again(j, err, wait)
-	case j.crew.waiting > 1: // the next one's turn
+	}
+	if j.crew.waiting > 1 && (permanent || blame && j.purpose == carrying && j.behind()) { // the next one's turn
 		t.queue.Add(j.unit)
 	}
+}
+
+// behind says whether another waits who has not been tried as often.
+func (j *job) behind() bool {
+	for k, r := range j.rows {
+		if k != j.key && r.moves(j.unit) && r.failed() < j.trip.failures.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *term) again(j *job, err error, wait time.Duration) {
