@@ -145,7 +145,9 @@ func TestValidateNamesTheField(t *testing.T) {
 		// With these HAProxy does not start, and all of the load balancer ends in ERROR.
 		{[]string{"listeners[1].tls.ciphers", "TLS 1.2"}, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "FOO" }},
 		{[]string{"listeners[1].tls.ciphers", "TLS 1.2"}, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "TLS_AES_256_GCM_SHA384" }},
-		{nil, func(x *events.Exposure) { terminate(x).TLS.Ciphers = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:FOO" }},
+		{nil, func(x *events.Exposure) {
+			terminate(x).TLS.Ciphers = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:FOO"
+		}},
 		{[]string{"backends[2].persistence.cookie"}, func(x *events.Exposure) {
 			x.Backends[2].Persistence = &events.Persistence{Type: "APP_COOKIE", Cookie: "a#b"}
 		}},

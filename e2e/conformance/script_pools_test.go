@@ -8,7 +8,7 @@ const turn = `"lb_algorithm": "ROUND_ROBIN"`
 
 // protocols are pools and what they may be for.
 var protocols = []step{
-	step{name: "pool of TLS members for TLS", method: "POST", path: poolP, body: `{"pool": {"listener_id": "{tls}", "protocol": "HTTPS", ` + turn + `}}`},
+	{name: "pool of TLS members for TLS", method: "POST", path: poolP, body: `{"pool": {"listener_id": "{tls}", "protocol": "HTTPS", ` + turn + `}}`},
 	step{name: "pool for TLS", method: "POST", path: poolP, body: `{"pool": {"listener_id": "{tls}", "name": "behind", "protocol": "PROXYV2", ` + turn + `, "session_persistence": {"type": "SOURCE_IP"}}}`}.saving("behind", "pool.id"),
 	addPool("pool with TLS", `"protocol": "HTTP", "tls_enabled": true, `+turn).saving("encrypted", "pool.id"),
 	change("pool without TLS", poolP+"/{encrypted}", "pool", `"tls_enabled": false, "tls_versions": null, "tls_ciphers": null`).settling(),

@@ -110,7 +110,7 @@ func (o offer) floatingSubnet(network string, name, tags setting) (string, error
 // "expose-applications-using-loadbalancer-type-service").
 func subnetPattern(text string) (func(octavia.Subnet) bool, error) {
 	pattern, negated := strings.CutPrefix(text, "!")
-	match := func(name string) bool { return false }
+	match := func(string) bool { return false }
 	if expression, ok := strings.CutPrefix(pattern, "~"); ok {
 		r, err := regexp.Compile(expression)
 		if err != nil {

@@ -62,7 +62,7 @@ func differs(want loadbalancer.Listener, have Listener) bool {
 // everyone as a CIDR.
 func (d *differ) open(want loadbalancer.Listener, have Listener) bool {
 	everyone := slices.Equal(have.AllowedCIDRs, []string{"0.0.0.0/0"}) || slices.Equal(have.AllowedCIDRs, []string{"::/0"})
-	return !slices.Equal(have.AllowedCIDRs, want.AllowedCIDRs) && !(d.adopted && everyone && len(want.AllowedCIDRs) == 0)
+	return !slices.Equal(have.AllowedCIDRs, want.AllowedCIDRs) && (!d.adopted || !everyone || len(want.AllowedCIDRs) > 0)
 }
 
 // other says whether a number is wanted and is not there.

@@ -17,9 +17,9 @@ const (
 	HistoryStream = "HISTORY"    // every event, append only
 	StateStream   = "STATE"      // the last event of every subject, sourced from HISTORY
 	LeaseStream   = "KV_LEASES"  // the key-value bucket LEASES
-	SecretStream  = "KV_SECRETS" // the key-value bucket SECRETS //nolint:gosec // a name
+	SecretStream  = "KV_SECRETS" // the key-value bucket SECRETS
 	leasePrefix   = "$KV.LEASES."
-	secretPrefix  = "$KV.SECRETS."
+	secretPrefix  = "$KV.SECRETS." //nolint:gosec // a subject
 )
 
 // Streams configures what the streams keep.

@@ -126,9 +126,9 @@ func (e *edge) covers(host string) bool {
 
 // listeners are those of the routes that t has; it may add a backend to t.
 func (e *edge) listeners(t *routing) []events.Listener {
-	clear := e.listener(events.HTTP, 80, t.fallback, t.routes)
+	plain := e.listener(events.HTTP, 80, t.fallback, t.routes)
 	if !e.tls {
-		return []events.Listener{clear}
+		return []events.Listener{plain}
 	}
 	secure := e.listener(events.TerminatedHTTPS, 443, t.fallback, t.routes)
 	secure.TLS, secure.HSTS = e.entrance.tls("", e.certificates), e.hsts
@@ -136,12 +136,12 @@ func (e *edge) listeners(t *routing) []events.Listener {
 		return []events.Listener{secure}
 	}
 	if e.redirect != nil {
-		clear.Backend, clear.Routes = e.insecure(t)
+		plain.Backend, plain.Routes = e.insecure(t)
 	}
-	if clear.Backend == "" && len(clear.Routes) == 0 {
+	if plain.Backend == "" && len(plain.Routes) == 0 {
 		return []events.Listener{secure}
 	}
-	return []events.Listener{clear, secure}
+	return []events.Listener{plain, secure}
 }
 
 func (e *edge) listener(p events.Protocol, port int, fallback string, routes []events.Route) events.Listener {

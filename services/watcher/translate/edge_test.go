@@ -47,19 +47,19 @@ func TestNothingThatTLSCoversIsServedInTheClear(t *testing.T) {
 			t.Fatalf("there is no port 443: %+v", listeners)
 		}
 		for _, host := range edgeHosts {
-			clear, over := "", chosen(secure, host)
+			plain, over := "", chosen(secure, host)
 			if len(listeners) == 2 {
-				clear = chosen(listeners[0], host)
+				plain = chosen(listeners[0], host)
 			}
 			covered := slices.ContainsFunc(ing.Spec.TLS, func(e networkingv1.IngressTLS) bool {
 				_, domain, _ := strings.Cut(host, ".")
 				return len(e.Hosts) == 0 || slices.Contains(e.Hosts, host) || slices.Contains(e.Hosts, "*."+domain)
 			})
 			switch {
-			case covered && clear != "" && clear != "redirect" && clear != "refused":
-				t.Fatalf("%s is covered by TLS and answered in the clear: %s", host, clear)
-			case !covered && clear != over:
-				t.Fatalf("%s is not covered by TLS and is answered %q in the clear, %q at 443", host, clear, over)
+			case covered && plain != "" && plain != "redirect" && plain != "refused":
+				t.Fatalf("%s is covered by TLS and answered in the clear: %s", host, plain)
+			case !covered && plain != over:
+				t.Fatalf("%s is not covered by TLS and is answered %q in the clear, %q at 443", host, plain, over)
 			}
 		}
 	})

@@ -99,7 +99,7 @@ func (p *service) monitors() {
 	if d.CreateMonitor != nil {
 		on = *d.CreateMonitor
 	}
-	p.checked = p.annotated.monitoring(on || p.local && p.reach.to == toNodes, events.Monitor{
+	p.checked = p.monitoring(on || p.local && p.reach.to == toNodes, events.Monitor{
 		Delay: d.MonitorDelay, Timeout: d.MonitorTimeout, MaxRetries: d.MaxRetries, MaxRetriesDown: d.MaxRetriesDown})
 	p.kinds = spread(p.annotated, p.svc.Spec.Ports, p.checked.kinds, p.checked.named).single(p.annotated, p.svc.Spec.Ports)
 	if p.local && p.reach.to == toNodes && !p.checked.on {

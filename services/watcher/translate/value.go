@@ -258,7 +258,7 @@ func CheckContainer(url string) error {
 func parseContainer(s string) (string, error) {
 	t := strings.TrimSpace(s)
 	if len(t) > 255 || !containerURL.MatchString(t) {
-		return "", fmt.Errorf("%q is no URL of the key manager, such as https://keys.example.org/v1/secrets/...", shown(s))
+		return "", fmt.Errorf("%q is no URL of the key manager, such as https://keys.example.org/v1/secrets/UUID", shown(s))
 	}
 	return t, nil
 }
