@@ -109,13 +109,14 @@ func (w *world) logs(t *testing.T, service, text string) {
 	})
 }
 
-// manyRules asks for more than a load balancer can hold.
+// manyRules asks for more than a load balancer can hold: hosts that share no path
+// are served by no common policy.
 func (w *world) manyRules(t *testing.T) {
 	ns := w.namespace(t, true)
 	w.backend(t, ns, "web")
 	var paths []harness.Path
 	for i := range 10_000 {
-		paths = append(paths, harness.Path{Host: fmt.Sprintf("h%d.%s.example.com", i, ns), Path: "/", Service: "web", Port: 80})
+		paths = append(paths, harness.Path{Host: fmt.Sprintf("h%d.%s.example.com", i, ns), Path: fmt.Sprintf("/p%d", i), Service: "web", Port: 80})
 	}
 	huge := harness.Ingress(ns, "huge", nil, paths...)
 	trip := w.Change(t, huge, func() { w.Source.Apply(t, huge) })
