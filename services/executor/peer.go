@@ -9,6 +9,7 @@ import (
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/executor/loadbalancer"
+	"drawbridge.dev/services/executor/octavia"
 	"drawbridge.dev/services/executor/plan"
 )
 
@@ -64,6 +65,9 @@ func (t *term) standIns(ctx context.Context, j *job, step plan.Step) error {
 		return err
 	}
 	for _, lb := range found {
+		if j.owner.Owns(lb.Tags) { // adopted after what stands was looked for
+			return &octavia.Error{Op: "create load balancer", Class: octavia.Stale, Message: fmt.Sprintf("%q (%s) has just been adopted", lb.Name, lb.ID)}
+		}
 		if !claimed(lb) && peers(lb, names) {
 			return fmt.Errorf("%w: %q (%s), which Drawbridge has not made: adopt it first, with its address: drawbridge adopt --apply; or set the executor's adopt to never, to have another one made beside it", errPeer, lb.Name, lb.ID)
 		}
