@@ -5,13 +5,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/nats-io/nkeys"
 
 	"drawbridge.dev/events"
+	"drawbridge.dev/services/internal/seal"
 )
 
 // signer signs decisions. The seed stays in it.
@@ -32,17 +30,14 @@ func PublicKey(c Config) (string, error) {
 
 func loadSigner(path string, generate bool) (*signer, error) {
 	fail := func(err error) (*signer, error) { return nil, fmt.Errorf("policy.key-file %q: %w", path, err) }
-	seed, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && generate {
-		if err := generateSeed(path); err != nil {
-			return fail(err)
-		}
-		seed, err = os.ReadFile(path)
+	fresh := freshSeed
+	if !generate {
+		fresh = nil
 	}
+	seed, err := seal.SeedFile(path, fresh)
 	if err != nil {
 		return fail(err)
 	}
-	seed = bytes.TrimSpace(seed)
 	prefix, _, err := nkeys.DecodeSeed(seed)
 	if err != nil {
 		return fail(fmt.Errorf("holds no nkeys seed (make one with `nk -gen account`): %w", err))
@@ -61,34 +56,14 @@ func loadSigner(path string, generate bool) (*signer, error) {
 	return &signer{pair, public}, nil
 }
 
-// generateSeed writes a seed that only the owner may read. Of several that do
-// so at once one wins, and the file is never seen half written.
-func generateSeed(path string) error {
+func freshSeed() ([]byte, error) {
 	pair, err := nkeys.CreateAccount()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer pair.Wipe()
 	seed, err := pair.Seed()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".seed-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // its other name is the one that counts
-	_, err = f.Write(append(seed, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return bytes.Clone(seed), err // Wipe clears what the pair holds
 }
 
 // sign returns d, which is sealed, with its signature.
