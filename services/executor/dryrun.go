@@ -123,10 +123,11 @@ func (s *study) plan(ctx context.Context, u unit, group []events.Exposure, adopt
 	out.todo = plan.Diff(&desired, observed)
 	for _, step := range out.todo {
 		out.Steps = append(out.Steps, step.Describe())
-		if err := j.unplaced(step); err != nil {
+		if err := j.unplaced(step); err != nil && !slices.Contains(out.Problems, err.Error()) {
 			out.Problems = append(out.Problems, err.Error())
 		}
 	}
+	out.Warnings = slices.DeleteFunc(out.Warnings, func(w string) bool { return slices.Contains(out.Problems, w) })
 	return out, nil
 }
 

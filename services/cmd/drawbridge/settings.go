@@ -92,6 +92,9 @@ func (f *flagValue) Type() string {
 func addSettings(fs *pflag.FlagSet, cfg any) {
 	for _, s := range settingsOf(cfg) {
 		fs.Var(&flagValue{setting: s}, s.name, "also "+s.env())
+		if s.value.Kind() == reflect.Bool {
+			fs.Lookup(s.name).NoOptDefVal = "true"
+		}
 	}
 }
 

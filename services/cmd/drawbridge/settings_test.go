@@ -93,6 +93,10 @@ executor:
 	}
 	got, err = load(t, "", args...)
 	check("flags", got, err)
+	i := slices.Index(args, "--policy.generate-key=true")
+	args[i] = "--policy.generate-key" // what is true or false needs no value
+	got, err = load(t, "", args...)
+	check("flags", got, err)
 	for name, v := range values {
 		t.Setenv(setting{name: name}.env(), v)
 	}
