@@ -230,3 +230,19 @@ func TestNoNodeIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// How members are checked has no effect where they are not, and that is said.
+func TestMonitorSettingWithoutMonitorIsSaid(t *testing.T) {
+	for by, switches := range map[string]map[string]string{AnnotationHealthMonitor: {}, occmMonitor: {occmMonitor: "false"}} {
+		svc := faultService(func(s *corev1.Service) {
+			s.Annotations[occmMonitorDelay] = "9"
+			for k, v := range switches {
+				s.Annotations[k] = v
+			}
+		})
+		r := Service(svc, References{Nodes: []Node{{Name: "n", IPv4: "10.0.0.1"}}}, Settings{Cluster: "c1", Cloud: "default", DefaultServiceClass: true})
+		if r.Refused() || len(r.Problems) != 1 || r.Problems[0].Field != field(occmMonitorDelay) || !strings.Contains(r.Problems[0].Message, by) {
+			t.Errorf("by %s: %v", by, r.Problems)
+		}
+	}
+}

@@ -102,6 +102,11 @@ func (p *service) monitors() {
 	p.checked = p.monitoring(on || p.local && p.reach.to == toNodes, events.Monitor{
 		Delay: d.MonitorDelay, Timeout: d.MonitorTimeout, MaxRetries: d.MaxRetries, MaxRetriesDown: d.MaxRetriesDown})
 	p.kinds = spread(p.annotated, p.svc.Spec.Ports, p.checked.kinds, p.checked.named).single(p.annotated, p.svc.Spec.Ports)
+	for _, name := range sortedKeys(p.values) {
+		if !p.checked.on && strings.Contains(name, "/health-monitor-") && Understood(name) {
+			p.found.note(field(name), "has no effect without a health monitor: set %s to %q to have one", cmp.Or(p.checked.by, AnnotationHealthMonitor), "true")
+		}
+	}
 	if p.local && p.reach.to == toNodes && !p.checked.on {
 		p.found.refuse("spec.externalTrafficPolicy", `"Local" needs the health monitor, which alone finds the nodes with a pod: remove %s, set %s to %q, or use "Cluster"`,
 			p.checked.by, AnnotationMembers, toNodesWithPods)
