@@ -184,7 +184,11 @@ func (s Streams) secrets(c *jetstream.StreamConfig) {
 	c.Replicas = s.Replicas
 	c.AllowDirect = true
 	c.AllowMsgTTL = true
+	c.MaxMsgSize = maxSecret
 }
+
+// maxSecret is more than a key manager takes: Barbican limits a request to 25,000 bytes.
+const maxSecret = 64 << 10
 
 // History is the range of sequences that HISTORY holds. first is last+1 when it holds none.
 func (b *Bus) History(ctx context.Context) (first, last uint64, err error) {
