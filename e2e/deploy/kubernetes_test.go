@@ -157,12 +157,14 @@ func nothingMore(t *testing.T, admin, own kubectl) {
 	everybody := rights(t, admin, "--as", "system:serviceaccount:"+namespace+":default")
 	got := slices.DeleteFunc(rights(t, own), func(r string) bool { return slices.Contains(everybody, r) })
 	want := []string{
+		"endpointslices.discovery.k8s.io [get list watch]",
 		"events [create get patch]",
 		"ingressclasses.networking.k8s.io [get list watch]",
 		"ingresses.networking.k8s.io [get list watch]",
 		"ingresses.networking.k8s.io/status [patch]",
 		"namespaces [get list watch]",
 		"nodes [get list watch]",
+		"secrets [get list watch]", // for TLS; without it the manifest says how
 		"services [get list watch]",
 		"services/status [patch]",
 	}
@@ -170,7 +172,8 @@ func nothingMore(t *testing.T, admin, own kubectl) {
 		t.Errorf("rights of the account (-want +got):\n%s", d)
 	}
 	for _, try := range [][]string{
-		{"get", "secrets", "-A"}, {"get", "secret", "drawbridge-nats", "-n", namespace}, {"get", "configmaps", "-A"}, {"get", "pods", "-A"},
+		{"create", "secret", "generic", "deploy-other", "-n", namespace}, {"delete", "secrets", "--all", "-n", namespace},
+		{"get", "configmaps", "-A"}, {"get", "pods", "-A"},
 		{"label", "namespace", "default", "drawbridge.dev/public=true"}, {"delete", "service", "kubernetes", "-n", "default"},
 		{"create", "namespace", "deploy-other"}, {"create", "token", account, "-n", namespace},
 		{"create", "clusterrolebinding", "deploy-other", "--clusterrole=cluster-admin", "--user=x"},
