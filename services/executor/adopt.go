@@ -31,8 +31,9 @@ type Adoption struct {
 // Adopt finds the load balancers that peers have made for objects whose exposure
 // is approved, and says what would be done to them if they were ours. With apply
 // it makes them ours: it writes our tags on each and our description on its
-// floating IP, and nothing else. The floating IP comes first. A running
-// executor does not touch what has no tag of ours, and creates nothing
+// floating IP, and nothing else. A floating IP that no peer made is left as it
+// is where the exposure names it; where it does not, nothing is adopted. The
+// floating IP comes first. A running executor does not touch what has no tag of ours, and creates nothing
 // beside it meanwhile, so that no lease is needed; it goes on as soon as it finds the
 // tags. It needs the bus for the decisions, of which only those count that
 // trusted-keys have signed, where any are set.
@@ -147,6 +148,15 @@ func (s *study) adopt(ctx context.Context, lb plan.LoadBalancer, approved []even
 	} else if len(standing) > 0 {
 		return refuse("%s has a load balancer already, %s: delete this one when nobody uses it any more", e.Key, standing[0].ID)
 	}
+	given := ""
+	if !e.Internal {
+		given = e.FloatingIP.Address
+	}
+	if not, err := s.untakeable(ctx, lb, u, given); err != nil {
+		return a, err
+	} else if not != nil {
+		return refuse("%v", not)
+	}
 	p, err := s.plan(ctx, u, []events.Exposure{e}, &lb)
 	if err != nil {
 		return a, err
@@ -156,11 +166,23 @@ func (s *study) adopt(ctx context.Context, lb plan.LoadBalancer, approved []even
 	if !apply {
 		return a, nil
 	}
-	a.Written, err = s.client.Adopt(ctx, u.owner(s.cfg.Fleet), lb.ID)
+	a.Written, err = s.client.Adopt(ctx, u.owner(s.cfg.Fleet), lb.ID, given)
 	if class := octavia.ClassOf(err); err != nil && (class == octavia.Permanent || class == octavia.Gone) {
 		return refuse("%v", err)
 	}
 	return a, err
+}
+
+// untakeable says why the floating IPs on the VIP stand in the way of adoption;
+// nil: they do not.
+func (s *study) untakeable(ctx context.Context, lb plan.LoadBalancer, u unit, given string) (not, err error) {
+	floating, err := s.client.FindFloatingIPs(ctx, octavia.FloatingIPQuery{PortID: lb.PortID})
+	for _, f := range floating {
+		if not = octavia.Takeable(u.owner(s.cfg.Fleet), f, given); not != nil {
+			break
+		}
+	}
+	return not, err
 }
 
 // alike says whether a load balancer and an exposure have a member in common.
@@ -183,15 +205,16 @@ func (s *study) alike(ctx context.Context, id string, e events.Exposure) (bool, 
 	return false, nil
 }
 
-// assume makes what was read what it would be once it is adopted.
-func assume(o *plan.Observed) {
+// assume makes what was read what it would be once it is adopted, by an
+// exposure that names a floating IP's address or none.
+func assume(o *plan.Observed, given string) {
 	lb := o.LoadBalancer
 	if lb == nil {
 		return
 	}
 	lb.Tags = append(slices.Clone(lb.Tags), append(o.Owner.Tags(), loadbalancer.AdoptedTag)...)
 	for i := range o.FloatingIPs {
-		if o.FloatingIPs[i].PortID == lb.PortID {
+		if o.FloatingIPs[i].PortID == lb.PortID && o.FloatingIPs[i].Address != given {
 			o.FloatingIPs[i].Description = o.Owner.Description()
 		}
 	}

@@ -138,6 +138,46 @@ func TestAdoptNot(t *testing.T) {
 	}
 }
 
+// TestAdoptLeavesFloatingIPsOfPeople: a floating IP that no peer made does not
+// become ours. Nothing is adopted until the exposure names it, and then it
+// stays bound, and outlives the object.
+func TestAdoptLeavesFloatingIPsOfPeople(t *testing.T) {
+	const words = "ordered by hand"
+	w := newWorld(t, sandbox.Config{})
+	id, address := w.oic("web", true)
+	f := "/network/v2.0/floatingips"
+	a := w.api()
+	f += "/" + a.ids(f, "floatingips")[0]
+	a.do("PUT", f, map[string]any{"floatingip": map[string]any{"description": words}})
+	k, e := key("web"), legacy("web")
+	for _, internal := range []bool{true, false} {
+		e.Internal = internal
+		w.decide(k, events.Approved, e)
+		w.calls()
+		found, err := executor.Adopt(t.Context(), w.cfg, w.bus, true)
+		if err != nil || len(found) != 1 || len(found[0].Problems) != 1 || !strings.Contains(found[0].Problems[0], "drawbridge.dev/floating-ip: "+address) {
+			t.Errorf("internal %t: %+v, %v", internal, found, err)
+		}
+		if writes, _, text := w.calls(); writes != 0 {
+			t.Errorf("internal %t: it writes:%s", internal, text)
+		}
+	}
+	e.FloatingIP.Address = address
+	d := w.decide(k, events.Approved, e)
+	found, err := executor.Adopt(t.Context(), w.cfg, w.bus, true)
+	if err != nil || len(found) != 1 || len(found[0].Problems)+len(found[0].Steps) != 0 || len(found[0].Written) != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	w.run()
+	if o := w.applied(k, d); o.LoadBalancer.ID != id || o.Addresses[0].IP != address || len(o.Steps) != 0 {
+		t.Errorf("outcome is %+v %+v", o, o.LoadBalancer)
+	}
+	w.removed(k, w.decide(k, events.Approved, nil))
+	if left := a.do("GET", f, nil)["floatingip"].(map[string]any); left["description"] != words || left["floating_ip_address"] != address {
+		t.Errorf("left: %+v", left)
+	}
+}
+
 // TestAdoptNever: who says so gets a load balancer beside that of another.
 func TestAdoptNever(t *testing.T) {
 	w := newWorld(t, sandbox.Config{})

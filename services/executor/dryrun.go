@@ -178,7 +178,7 @@ func (s *study) look(ctx context.Context, u unit, desired *loadbalancer.LoadBala
 	}
 	o.FloatingIPs, err = s.client.FindFloatingIPs(ctx, q)
 	if adopted != nil {
-		assume(o)
+		assume(o, desired.FloatingAddress)
 	}
 	return err
 }

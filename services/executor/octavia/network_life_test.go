@@ -96,11 +96,11 @@ func placedLife(l *site) {
 	l.same("port", before.PortID, port)
 	l.same("flavor", before.FlavorID, l.flavor)
 	f := must(l.Apply(t.Context(), plan.CreateFloatingIP{NetworkID: l.external, SubnetID: l.public,
-		PortID: port, Description: "theirs too"})).FloatingIP
+		PortID: port, Description: peersWords(l.owner)})).FloatingIP
 	t.Cleanup(func() { _, _ = l.Apply(context.Background(), plan.DeleteFloatingIP{ID: f.ID}) })
-	done := must(l.Adopt(t.Context(), l.owner, r.ID))
+	done := must(l.Adopt(t.Context(), l.owner, r.ID, ""))
 	t.Logf("%q", done)
-	if again := must(l.Adopt(t.Context(), l.owner, l.settles(r.ID).ID)); len(done) != 2 || len(again) != 0 {
+	if again := must(l.Adopt(t.Context(), l.owner, l.settles(r.ID).ID, "")); len(done) != 2 || len(again) != 0 {
 		t.Errorf("adopting again wrote %q", again)
 	}
 	after := l.settles(r.ID)
