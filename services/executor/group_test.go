@@ -261,16 +261,18 @@ func TestGroupForged(t *testing.T) {
 func TestGroupDrift(t *testing.T) {
 	w := newWorld(t, sandbox.Config{})
 	w.cfg.DriftInterval = 200 * time.Millisecond
-	w.run()
+	stop := w.run()
 	a, b := key("a"), key("b")
 	da := w.decide(a, events.Approved, member("one", "a", "10.0.0.11"))
 	lb := w.applied(a, da).LoadBalancer.ID
 	db := w.decide(b, events.Approved, member("one", "b", "10.0.0.12"))
 	w.applied(b, db)
 	x := w.api()
+	stop() // it looks when all is damaged, not in between
 	for _, p := range x.ids(lbaas+"/pools?loadbalancer_id="+lb, "pools") {
 		x.do("PUT", lbaas+"/pools/"+p+"/members", map[string]any{"members": []any{}})
 	}
+	w.run()
 	repaired := func(o events.Outcome) bool {
 		return o.State == events.Applied && slices.ContainsFunc(o.Steps, func(s string) bool { return strings.HasPrefix(s, "set members") })
 	}

@@ -24,7 +24,7 @@ import (
 	"drawbridge.dev/services/sandbox"
 )
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // world is a bus, a cloud, and a policy that decides as the test says.
 type world struct {

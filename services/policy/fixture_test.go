@@ -83,9 +83,10 @@ func writeBundle(t testing.TB, dir string, files map[string]string) string {
 const manifest = `{"revision": "r1", "roots": ["drawbridge"], "rego_version": 1}`
 
 // engineOf is the engine of a bundle with one module; empty: the built-in bundle.
+// It has all the time that a machine at its limit needs for an evaluation.
 func engineOf(t testing.TB, rego string) *Engine {
 	t.Helper()
-	var c Config
+	c := Config{Timeout: time.Minute}
 	if rego != "" {
 		c.Bundle = writeBundle(t, t.TempDir(), map[string]string{".manifest": manifest, "a.rego": rego})
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/internal/bus/bustest"
@@ -55,7 +56,7 @@ func lenient(t *testing.T, replace ...string) *Engine {
 		t.Fatal("no setting is replaced")
 	}
 	writeBundle(t, folder, map[string]string{"data.yaml": changed})
-	e, err := NewEngine(t.Context(), Config{Bundle: folder})
+	e, err := NewEngine(t.Context(), Config{Bundle: folder, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +220,7 @@ func TestPain13ReloadTakesNobodyDown(t *testing.T) {
 			}
 			writeBundle(t, folder, map[string]string{file: strings.Replace(string(b), replaced[0], replaced[1], 1)})
 		}
-		next, err := NewEngine(t.Context(), Config{Bundle: folder})
+		next, err := NewEngine(t.Context(), Config{Bundle: folder, Timeout: time.Minute})
 		if err != nil || next.ref.Digest == r.engine.Load().ref.Digest {
 			t.Fatal(err, next.ref)
 		}
