@@ -10,7 +10,6 @@ import (
 	"drawbridge.dev/events"
 	"drawbridge.dev/services/executor/loadbalancer"
 	"drawbridge.dev/services/sandbox"
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestDrain: a member that goes gets weight 0 first, and is removed after the
@@ -272,33 +271,5 @@ func TestTwoFamilies(t *testing.T) {
 	o := w.applied(k, w.decide(k, events.Approved, e))
 	if len(o.Addresses) != 2 || strings.Contains(o.Addresses[0].IP, ":") || !strings.Contains(o.Addresses[1].IP, ":") {
 		t.Errorf("addresses are %+v", o.Addresses)
-	}
-}
-
-// TestSourcesOfTheVIPsFamily: an IPv6 address takes the IPv6 sources of a wish;
-// one that has none is refused before anything is written.
-func TestSourcesOfTheVIPsFamily(t *testing.T) {
-	w := newWorld(t, sandbox.Config{})
-	w.run()
-	k := key("web")
-	e := member("", "web", "10.0.0.11")
-	e.Internal = true
-	e.Placement = events.Placement{Subnet: "k8s-v6"}
-	e.Listeners[0].AllowedSources = []string{"10.0.0.0/8"}
-	w.failed(k, w.decide(k, events.Approved, e), "the load balancer's address is IPv6")
-	if s := w.standing(); len(s) != 0 {
-		t.Errorf("it stands: %+v", s)
-	}
-	for _, c := range []struct {
-		placement events.Placement
-		want      string
-	}{{e.Placement, "fc00::/7"}, {events.Placement{Subnet: "k8s-v4", Families: []string{"IPv4", "IPv6"}}, "10.0.0.0/8"}} {
-		e.Placement, e.Replace = c.placement, true
-		e.Listeners[0].AllowedSources = []string{"10.0.0.0/8", "fc00::/7"}
-		w.applied(k, w.decide(k, events.Approved, e))
-		all := w.api().do("GET", lbaas+"/listeners", nil)["listeners"].([]any)
-		if len(all) != 1 || !cmp.Equal(all[0].(map[string]any)["allowed_cidrs"], []any{c.want}) || all[0].(map[string]any)["provisioning_status"] != "ACTIVE" {
-			t.Errorf("listeners are %+v", all)
-		}
 	}
 }
