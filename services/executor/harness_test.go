@@ -73,7 +73,7 @@ func bareWorld(t *testing.T) *world {
 	}
 	return &world{T: t, patience: patience, bus: bustest.Start(t), seed: seed, cfg: executor.Config{
 		Fleet: "test", TrustedKeys: []string{public}, DriftInterval: -1, PollMin: 20 * time.Millisecond,
-		RetryMin: 50 * time.Millisecond, RetryMax: 300 * time.Millisecond, LeaseTTL: 2 * time.Second}}
+		RetryMin: 50 * time.Millisecond, RetryMax: 300 * time.Millisecond, LeaseTTL: 6 * time.Second}}
 }
 
 func cloudsFile(t *testing.T, yaml []byte) string {
