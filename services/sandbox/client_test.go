@@ -150,7 +150,7 @@ func (cl *client) subnet() string {
 // settled waits until a load balancer is not pending, and shows it; nil: gone.
 func (cl *client) settled(id string) object {
 	cl.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		status, out := cl.lb("GET", "/loadbalancers/"+id, nil)
 		if status == 404 {
 			return nil

@@ -162,7 +162,7 @@ func desired(t *testing.T, c *octavia.Client) loadbalancer.LoadBalancer {
 // settled waits until a load balancer is not pending, and reads it whole.
 func settled(t *testing.T, c *octavia.Client, id string) *plan.LoadBalancer {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		lb, err := c.Read(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)

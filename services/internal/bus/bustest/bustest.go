@@ -62,7 +62,7 @@ func Resume(t testing.TB, o *server.Options) *server.Server {
 // Connect is a connection that ends with the test.
 func Connect(t testing.TB, url string) *bus.Bus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	b, err := bus.Connect(ctx, bus.Config{URL: url, Name: t.Name()}, zerolog.Nop())
 	if err != nil {
@@ -83,8 +83,8 @@ func run(t testing.TB, o *server.Options) *server.Server {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the NATS server did not start within 10 s")
+	if !s.ReadyForConnections(time.Minute) {
+		t.Fatal("the NATS server did not start within a minute")
 	}
 	return s
 }
