@@ -172,7 +172,7 @@ func nothingMore(t *testing.T, admin, own kubectl) {
 		t.Errorf("rights of the account (-want +got):\n%s", d)
 	}
 	for _, try := range [][]string{
-		{"create", "secret", "generic", "deploy-other", "-n", namespace}, {"delete", "secrets", "--all", "-n", namespace},
+		{"create", "secret", "generic", "deploy-other", "-n", namespace}, {"delete", "secret", "deploy-other", "-n", namespace},
 		{"get", "configmaps", "-A"}, {"get", "pods", "-A"},
 		{"label", "namespace", "default", "drawbridge.dev/public=true"}, {"delete", "service", "kubernetes", "-n", "default"},
 		{"create", "namespace", "deploy-other"}, {"create", "token", account, "-n", namespace},
