@@ -18,7 +18,7 @@ import (
 )
 
 // wire speaks the part of the Kubernetes API that the watcher uses: list and
-// watch of its five kinds, patches of an Ingress status, new Events. It exists
+// watch of its kinds, patches of an Ingress status, new Events. It exists
 // so that the moment at which a watch event leaves an API server is known.
 type wire struct {
 	*httptest.Server
@@ -33,6 +33,7 @@ type wire struct {
 var kinds = map[string][2]string{
 	"services": {"v1", "Service"}, "nodes": {"v1", "Node"}, "namespaces": {"v1", "Namespace"},
 	"ingresses": {"networking.k8s.io/v1", "Ingress"}, "ingressclasses": {"networking.k8s.io/v1", "IngressClass"},
+	"secrets": {"meta.k8s.io/v1", "PartialObjectMetadata"}, // of which the watcher asks for the metadata
 }
 
 func newWire(t testing.TB) *wire {

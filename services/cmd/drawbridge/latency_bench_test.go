@@ -98,6 +98,7 @@ func (p *pipeline) start(b *testing.B) {
 	cfg.Ops.Address, cfg.Auditor.Listen.Address = loopbackAddress(b), loopbackAddress(b)
 	cfg.Watcher.Cluster, cfg.Watcher.Kubeconfig = "blue", p.wire.kubeconfig(b)
 	cfg.Executor.OpenStackCloud, cfg.Executor.CloudsFile = "sandbox", filepath.Join(dir, "clouds.yaml")
+	cfg.Executor.VIPSubnet = sandbox.SubnetName
 	cfg.Executor.PollMin = 10 * time.Millisecond // what comes after the first call is not measured
 	if err := os.WriteFile(cfg.Executor.CloudsFile, p.cloud.CloudsYAML(), 0o600); err != nil {
 		b.Fatal(err)
